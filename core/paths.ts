@@ -1,0 +1,61 @@
+/** Where things lie on disk (house: core ideas; wire.md §1.7). Pure: it joins names and touches nothing. */
+import { join } from "@std/path";
+
+/** Environment as a plain lookup, so that tests and the server can pass their own. */
+export type Env = (name: string) => string | undefined;
+
+export function userHome(env: Env): string {
+  return env("HOME") ?? env("USERPROFILE") ?? "/";
+}
+
+/** The folder shared with an official install: config, user hash, cookies, ssh files. */
+export function dotSky(env: Env): string {
+  return join(userHome(env), ".sky");
+}
+
+/** Our own state: database, logs, nodes. `SKY_HOME` moves it. */
+export function serverHome(env: Env): string {
+  return env("SKY_HOME") ?? join(dotSky(env), "server");
+}
+
+export interface HomePaths {
+  readonly root: string;
+  readonly database: string;
+  /** Request logs: `<id>.log`. */
+  readonly requests: string;
+  /** Homes of local nodes, and per cluster hash the merged job logs of every cloud. */
+  readonly nodes: string;
+  readonly clusters: string;
+  /** Uploaded files per user. */
+  readonly clients: string;
+  readonly cache: string;
+  readonly registration: string;
+  readonly serverLock: string;
+  readonly startLock: string;
+  readonly socket: string;
+  readonly serverLog: string;
+}
+
+export function homePaths(root: string): HomePaths {
+  return {
+    root,
+    database: join(root, "sky.db"),
+    requests: join(root, "requests"),
+    nodes: join(root, "nodes"),
+    clusters: join(root, "clusters"),
+    clients: join(root, "clients"),
+    cache: join(root, "cache"),
+    registration: join(root, "server.json"),
+    serverLock: join(root, "server.lock"),
+    startLock: join(root, "start.lock"),
+    socket: join(root, "server.sock"),
+    serverLog: join(root, "server.log"),
+  };
+}
+
+/** Local endpoints are these three texts exactly (wire.md §1.2). */
+export const DEFAULT_PORT = 46580;
+export const DEFAULT_ENDPOINT = `http://127.0.0.1:${DEFAULT_PORT}`;
+export function isLocalEndpoint(endpoint: string): boolean {
+  return ["0.0.0.0", "localhost", "127.0.0.1"].some((host) => endpoint === `http://${host}:${DEFAULT_PORT}`);
+}
