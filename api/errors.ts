@@ -3,7 +3,8 @@
  * error belongs to cli/run.ts. Pure.
  */
 import { describe, type ErrorCode, isSkyError, SkyError } from "../core/errors.ts";
-import { dumpPickle, fromBase64, loadPickle, type PickleInput, toBase64 } from "./pickle.ts";
+import { dumpPickle, fromBase64, type PickleInput, toBase64 } from "./pickle.ts";
+import { loadPickle } from "./unpickle.ts";
 
 interface Row {
   /** The class people see: bare for Python's own, else of `sky.exceptions`. */
@@ -51,7 +52,8 @@ const ROWS: Record<ErrorCode, Row> = {
 };
 
 /** Python's own exception classes; all others are shown as `sky.exceptions.Name`. */
-const BUILTIN = /^(?:Exception|OSError|EOFError|SystemExit|KeyboardInterrupt|(?:Value|Runtime|Key|Index|Type|Attribute|Name|Import|ModuleNotFound|Assertion|Timeout|Permission|FileNotFound|FileExists|IsADirectory|NotADirectory|NotImplemented|Connection|ConnectionRefused|ConnectionReset|BrokenPipe|Recursion|Memory|Overflow|ZeroDivision|Unicode|UnicodeDecode|Lookup|Arithmetic|Syntax|ChildProcess|Interrupted)Error)$/;
+const BUILTIN =
+  /^(?:Exception|OSError|EOFError|SystemExit|KeyboardInterrupt|(?:Value|Runtime|Key|Index|Type|Attribute|Name|Import|ModuleNotFound|Assertion|Timeout|Permission|FileNotFound|FileExists|IsADirectory|NotADirectory|NotImplemented|Connection|ConnectionRefused|ConnectionReset|BrokenPipe|Recursion|Memory|Overflow|ZeroDivision|Unicode|UnicodeDecode|Lookup|Arithmetic|Syntax|ChildProcess|Interrupted)Error)$/;
 
 /** Class name → code, for classes with one clear meaning. */
 const CODES: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
@@ -125,7 +127,11 @@ export function toErrorLike(error: unknown): ErrorLike {
   if (isSkyError(error)) {
     return { code: error.code, message: error.message, hint: error.hint, details: error.details };
   }
-  return { code: "internal", message: describe(error), stack: error instanceof Error ? error.stack : undefined };
+  return {
+    code: "internal",
+    message: describe(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  };
 }
 
 /** The plain form of an error. Every class is one that SkyPilot's client can rebuild. */
@@ -173,7 +179,9 @@ function ownPart(error: ErrorLike): OwnPart {
   return {
     code: error.code,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
-    ...(error.details === undefined || Object.keys(error.details).length === 0 ? {} : { details: error.details }),
+    ...(error.details === undefined || Object.keys(error.details).length === 0
+      ? {}
+      : { details: error.details }),
   };
 }
 
@@ -200,7 +208,7 @@ export function decodeError(json: unknown): SkyError {
   }
   const raw = json as Record<string, unknown>;
   const own = raw["sky"];
-  const dict = isDict(raw["args"]) || raw["object"] === undefined ? raw : unpickled(raw["object"]);
+  const dict = typeof raw["object"] === "string" ? unpickled(raw["object"]) : raw;
   const message = messageOf(raw, dict);
   if (own !== null && typeof own === "object") {
     const { code, hint, details } = own as Partial<OwnPart>;
@@ -217,13 +225,8 @@ export function decodeError(json: unknown): SkyError {
   return new SkyError(code, message, { details });
 }
 
-function isDict(value: unknown): boolean {
-  return Array.isArray(value);
-}
-
 /** The pickled dict of an official server; an unreadable one must not hide the type and message beside it. */
-function unpickled(base64: unknown): Record<string, unknown> {
-  if (typeof base64 !== "string") return {};
+function unpickled(base64: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = loadPickle(fromBase64(base64));

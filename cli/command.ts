@@ -29,6 +29,8 @@ export interface Option {
   /** Other long names of the same option. */
   readonly aliases?: readonly string[];
   readonly complete?: Completes;
+  /** The value (kind text) also overrides this config key, e.g. `active_workspace`; run.ts sees to it. */
+  readonly overrides?: string;
 }
 
 export interface Argument {
@@ -43,6 +45,8 @@ export interface Argument {
 export interface Input {
   /** Positional words in order, `--` removed. */
   readonly args: readonly string[];
+  /** Does the command declare this option? */
+  has(name: string): boolean;
   flag(name: string): boolean;
   /** Undefined when neither form was given. */
   pair(name: string): boolean | undefined;

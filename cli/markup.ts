@@ -1,4 +1,5 @@
-/** Decoration of text: rich markup → ANSI, ANSI → plain. What is printed where is terminal.ts's. Pure. */
+/** Decoration of streams and texts: rich markup → ANSI, ANSI taken out of bytes. Printing is terminal.ts's. Pure. */
+import { stripAnsi } from "../core/ansi.ts";
 
 const CODES: Readonly<Record<string, number>> = {
   bold: 1,
@@ -43,13 +44,7 @@ export function plainMarkup(text: string): string {
 }
 
 // deno-lint-ignore no-control-regex -- escape sequences are control characters
-const ANSI = /\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]/g;
-// deno-lint-ignore no-control-regex -- escape sequences are control characters
 const COLOURS = /\x1b\[[0-9;:]*m/g;
-
-export function stripAnsi(text: string): string {
-  return text.replace(ANSI, "");
-}
 
 /** Only colours and weights; cursor movements stay (NO_COLOR on a real terminal). */
 export function stripColours(text: string): string {

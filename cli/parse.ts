@@ -1,9 +1,9 @@
 /**
  * Words → Input by click's rules (cli.md §1.2): its texts and its order of errors are the contract, which is why
- * this is no library call. Did-you-mean is close.ts's; what the words mean is the commands'. Pure.
+ * this is no library call. What the words mean is the commands'. Pure.
  */
+import { closeMatches } from "../core/closest.ts";
 import { SkyError } from "../core/errors.ts";
-import { closeMatches } from "./close.ts";
 import type { Argument, Command, Input, Option } from "./command.ts";
 
 type Value = string | number | boolean | null | readonly string[];
@@ -73,7 +73,9 @@ function readWords(options: readonly Option[], words: readonly string[]): Given[
   const take = (spelling: string, option: Option, glued: string | undefined): string | null => {
     if (glued !== undefined) return glued;
     const next = rest[0];
-    if (option.kind === "optional" && (next === undefined || (next.startsWith("-") && next !== "-"))) return null;
+    if (option.kind === "optional" && (next === undefined || (next.startsWith("-") && next !== "-"))) {
+      return null;
+    }
     if (next === undefined) throw usage(`Option '${spelling}' requires an argument.`);
     rest.shift();
     return next;
@@ -123,7 +125,7 @@ function readWords(options: readonly Option[], words: readonly string[]): Given[
 }
 
 function noSuchOption(spelling: string, known: readonly string[]): string {
-  const close = closeMatches(spelling, known.filter((one) => one.length > 2)).toSorted();
+  const close = closeMatches(spelling, known.filter((one) => one.length > 2), { count: 3 }).toSorted();
   const [first] = close;
   if (first === undefined) return `No such option: ${spelling}`;
   if (close.length === 1) return `No such option: ${spelling} Did you mean ${first}?`;
@@ -198,6 +200,7 @@ function makeInput(options: readonly Option[], made: Ingredients): Input {
     args: made.args,
     path: made.path,
     commandLine: recorded(options, made),
+    has: (name) => kinds.has(name),
     flag: (name) => read(name, "flag") === true,
     pair: (name) => {
       const value = read(name, "pair");
@@ -227,7 +230,9 @@ const SECRET_VALUES = ["secret", "token"];
 /** The command line for records: shell-quoted, values of secrets replaced. */
 function recorded(options: readonly Option[], made: Ingredients): string {
   const secrets = options.filter((option) => SECRET_VALUES.includes(option.name) && option.kind === "text");
-  const names = new Set(secrets.flatMap((one) => [one.name, ...(one.aliases ?? [])].map((name) => `--${name}`)));
+  const names = new Set(
+    secrets.flatMap((one) => [one.name, ...(one.aliases ?? [])].map((name) => `--${name}`)),
+  );
   const shorts = new Set(secrets.flatMap((one) => one.short === undefined ? [] : [`-${one.short}`]));
   const out: string[] = [];
   let before = "";

@@ -1,5 +1,6 @@
 /** Questions: reading lines from standard input, yes/no rules (cli.md §1.5). Printing is terminal.ts's. */
 import { SkyError } from "../core/errors.ts";
+import { orAborted } from "./interrupt.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface LineSource {
@@ -34,14 +35,6 @@ export class LineReader {
       else this.#rest += this.#decoder.decode(buffer.subarray(0, size), { stream: true });
     }
   }
-}
-
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(new SkyError("aborted", "Aborted!"));
-  if (signal.aborted) stop();
-  signal.addEventListener("abort", stop, { once: true });
-  return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", stop));
 }
 
 const YES = ["y", "yes", "true", "t", "1", "on"];

@@ -2,9 +2,10 @@
  * Terminal: the only place of the program that prints. Owns stdout, stderr, stdin, colour rules (cli.md §1.4),
  * prompts, the spinner and the progress bar. Markup rules are markup.ts's, answer rules prompt.ts's.
  */
+import { stripAnsi } from "../core/ansi.ts";
 import { SkyError } from "../core/errors.ts";
 import type { Env } from "../core/paths.ts";
-import { AnsiFilter, plainMarkup, renderMarkup, stripAnsi, stripColours } from "./markup.ts";
+import { AnsiFilter, plainMarkup, renderMarkup, stripColours } from "./markup.ts";
 import { LineReader, type LineSource, parseYesNo } from "./prompt.ts";
 
 type Paint = (text: string) => string;
@@ -162,11 +163,13 @@ class LiveTerminal implements Terminal {
 
   spinner(message: string | null): void {
     if (!this.isTty) return;
-    this.#setLive(message === null ? null : () => {
-      const frame = FRAMES[this.#frame % FRAMES.length] ?? "";
-      const text = this.color ? renderMarkup(message) : plainMarkup(message);
-      return `${this.style.green(frame)} ${text}`;
-    });
+    this.#setLive(
+      message === null ? null : () => {
+        const frame = FRAMES[this.#frame % FRAMES.length] ?? "";
+        const text = this.color ? renderMarkup(message) : plainMarkup(message);
+        return `${this.style.green(frame)} ${text}`;
+      },
+    );
   }
 
   progress(label: string, done: number, total: number, options: { final?: boolean } = {}): void {
@@ -178,7 +181,12 @@ class LiveTerminal implements Terminal {
   }
 
   restore(): void {
-    if (!this.#brokenPipe) this.#setLive(null);
+    if (this.#brokenPipe || this.#live === null) return;
+    try {
+      this.#setLive(null);
+    } catch {
+      clearInterval(this.#timer); // the terminal hung up: nothing is left to restore
+    }
   }
 
   async #ask(question: string): Promise<string> {
@@ -273,7 +281,8 @@ function clock(seconds: number | null): string {
 }
 
 function makeStyle(color: boolean): Style {
-  const paint = (code: number): Paint => (text) => color && text !== "" ? `\x1b[${code}m${text}\x1b[0m` : text;
+  const paint = (code: number): Paint => (text) =>
+    color && text !== "" ? `\x1b[${code}m${text}\x1b[0m` : text;
   return {
     bold: paint(1),
     dim: paint(2),

@@ -5,6 +5,7 @@
 import type { Handle, LaunchedResources } from "../core/cluster.ts";
 import type { SkyConfig } from "../core/config.ts";
 import type { Log } from "../core/context.ts";
+import type { Env } from "../core/paths.ts";
 import type { Resources } from "../core/resources.ts";
 
 /** What the server gives a cloud. `folder` is the cloud's own directory below the server home (made 0700). */
@@ -13,6 +14,10 @@ export interface CloudContext {
   readonly config: SkyConfig;
   readonly signal: AbortSignal;
   readonly log: Log;
+  /** The server's environment: what programs on this machine need of it (PATH, proxies). Default: nothing. */
+  readonly env?: Env;
+  /** `<processes dir>/<request id>`, where children are recorded (transport/process.ts); none for daemons. */
+  readonly processes?: string | null;
   now(): number;
 }
 
@@ -135,7 +140,10 @@ export interface RunOptions {
 
 export type JobPhase = "setup" | "run";
 
-/** One process wrapper on one node, as its job directory tells. `start` is the pid's start time (reuse guard). */
+/**
+ * One process wrapper on one node, as its job directory tells. Claimed, not alive and without exit code: it was
+ * killed, lost in a reboot, or (pid null too) made unstartable; it will never have one.
+ */
 export interface JobState {
   /** Whether the job directory exists, i.e. the claim was made. */
   readonly claimed: boolean;

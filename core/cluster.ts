@@ -22,6 +22,11 @@ export interface LaunchedResources {
   readonly labels: Readonly<Record<string, string>>;
   readonly imageId: string | null;
   readonly hourlyCost: number;
+  /** Absent where the cloud has no such thing. */
+  readonly acceleratorArgs?: Readonly<Record<string, unknown>> | null;
+  readonly diskTier?: string | null;
+  readonly networkTier?: string | null;
+  readonly localDisk?: string | null;
 }
 
 export interface Autostop {

@@ -33,4 +33,8 @@ export interface Dag {
   readonly name: string | null;
   readonly execution: "serial" | "parallel";
   readonly tasks: readonly Task[];
+  /** Job groups only: names of the jobs that the others end with; absent or empty means all. */
+  readonly primaryTasks?: readonly string[];
+  /** Job groups only: seconds to wait before the others are ended, one for all or per job name and `default`. */
+  readonly terminationDelay?: number | Readonly<Record<string, number>>;
 }

@@ -30,6 +30,11 @@ const volumes: readonly Entry[] = [
     summary: "List volumes.",
     load: async () => (await import("./volumes.ts")).ls,
   },
+  {
+    name: "delete",
+    summary: "Delete volumes.",
+    load: async () => (await import("./volumes.ts")).remove,
+  },
 ];
 
 export const commands: readonly (Entry | EntryGroup)[] = [
@@ -119,20 +124,36 @@ export const commands: readonly (Entry | EntryGroup)[] = [
         summary: "List storage objects.",
         load: async () => (await import("./storage.ts")).ls,
       },
+      {
+        name: "delete",
+        summary: "Delete storage objects.",
+        load: async () => (await import("./storage.ts")).remove,
+      },
     ],
   },
   { name: "volumes", summary: "Volumes.", entries: volumes },
   { name: "volume", summary: "Volumes.", hidden: true, entries: volumes },
   {
-    name: "dashboard",
-    summary: "Open the dashboard in a browser.",
-    load: async () => (await import("./dashboard.ts")).command,
+    name: "jobs",
+    summary: "Managed jobs.",
+    entries: [
+      {
+        name: "queue",
+        summary: "Show managed jobs.",
+        load: async () => (await import("./jobs.ts")).queue,
+      },
+    ],
   },
   {
-    name: "ui",
-    summary: "Open the dashboard in a browser.",
-    hidden: true,
-    load: async () => (await import("./dashboard.ts")).command,
+    name: "serve",
+    summary: "Services.",
+    entries: [
+      {
+        name: "status",
+        summary: "Show services.",
+        load: async () => (await import("./serve.ts")).status,
+      },
+    ],
   },
   {
     name: "api",
@@ -177,22 +198,6 @@ export const commands: readonly (Entry | EntryGroup)[] = [
         name: "info",
         summary: "Show which API server is used.",
         load: async () => (await import("./api/info.ts")).command,
-      },
-    ],
-  },
-  {
-    name: "workspace",
-    summary: "Workspaces.",
-    entries: [
-      {
-        name: "use",
-        summary: "Set the preferred workspace.",
-        load: async () => (await import("./workspace.ts")).use,
-      },
-      {
-        name: "info",
-        summary: "Show the workspace in use.",
-        load: async () => (await import("./workspace.ts")).info,
       },
     ],
   },

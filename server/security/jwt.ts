@@ -3,7 +3,7 @@
  * exist is tokens.ts. Pure.
  */
 import { Buffer } from "node:buffer";
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 
 export const TOKEN_PREFIX = "sky_";
 
@@ -45,13 +45,8 @@ export function readToken(token: string, secret: string): TokenClaims | null {
   return { tokenId, userId, issuedAt, expiresAt };
 }
 
-/** What is stored of a token: SHA-256 of its whole text, hex. */
-export function hashToken(token: string): string {
-  return createHash("sha256").update(token).digest("hex");
-}
-
 /** Compares without telling by its time how much was equal. */
-export function isSame(one: string, other: string): boolean {
+function isSame(one: string, other: string): boolean {
   const [a, b] = [Buffer.from(one), Buffer.from(other)];
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,7 +1,7 @@
 /** A terminal over buffers: the real one with other file descriptors. */
-import type { Env } from "../../core/paths.ts";
-import { stripAnsi } from "../../cli/markup.ts";
 import { createTerminal, type Sink, type Terminal } from "../../cli/terminal.ts";
+import { stripAnsi } from "../../core/ansi.ts";
+import type { Env } from "../../core/paths.ts";
 
 export interface TestTerminal {
   readonly terminal: Terminal;

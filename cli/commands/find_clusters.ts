@@ -1,0 +1,65 @@
+/**
+ * Clusters by name and glob (cli.md §2.6), for the commands that act on them. Owns the question to the server and the
+ * line about names that are not there; what to do with the found ones is the commands'.
+ */
+import type { ClusterView } from "../../api/clusters.ts";
+import { matchesGlob, matchNames } from "../../core/names.ts";
+import type { Sky } from "../../sdk/client.ts";
+import type { Io } from "../command.ts";
+import { ask, followRequest } from "../follow.ts";
+
+export interface ClusterQuestion {
+  /** Names and globs; null for all. */
+  readonly names: readonly string[] | null;
+  readonly allUsers: boolean;
+  /**
+   * Look at the clouds first, which may take a while: the server tells what it does and finds. AUTO: only where the
+   * record may be stale.
+   */
+  readonly refresh?: "AUTO" | "FORCE";
+  /** Leave out everything that only `-v` shows. */
+  readonly summary?: boolean;
+  /** Where lines about missing names go; default stdout. */
+  readonly say?: (line: string) => void;
+}
+
+/** The matching clusters, newest launch first. Without a match: an empty list. */
+export async function findClusters(io: Io, sky: Sky, question: ClusterQuestion): Promise<ClusterView[]> {
+  const { names, refresh } = question;
+  const input = {
+    cluster_names: names === null ? null : [...names],
+    all_users: question.allUsers,
+    refresh: refresh ?? "NONE",
+    summary_response: question.summary ?? true,
+    include_credentials: false,
+  } as const;
+  const found = refresh === undefined
+    ? await ask(io, sky, "status", input)
+    : await followRequest(io, sky, await sky.status(input), { tellOnInterrupt: false });
+  const { missing } = matchNames(names ?? [], found.map((cluster) => cluster.name));
+  if (missing.length > 0) {
+    const say = question.say ?? ((line) => io.out.line(line));
+    say(`Cluster(s) not found: ${io.out.style.bold(missing.join(", "))}.`);
+  }
+  return found.toSorted((a, b) => b.launched_at - a.launched_at);
+}
+
+/** In the order in which the names and globs were typed. */
+export function asTyped(clusters: readonly ClusterView[], names: readonly string[]): ClusterView[] {
+  const place = ({ name }: ClusterView) =>
+    names.findIndex((typed) => typed === name || matchesGlob(typed, name));
+  return clusters.toSorted((a, b) => place(a) - place(b));
+}
+
+export type ControllerKind = "jobs" | "serve";
+
+/** Clusters that SkyPilot servers keep for managed jobs and services; people do not stop or start them by hand. */
+export function controllerKind(name: string): ControllerKind | null {
+  if (name.startsWith("sky-jobs-controller-")) return "jobs";
+  return name.startsWith("sky-serve-controller-") ? "serve" : null;
+}
+
+export const CONTROLLER_NAMES: Readonly<Record<ControllerKind, string>> = {
+  jobs: "managed jobs controller",
+  serve: "sky serve controller",
+};

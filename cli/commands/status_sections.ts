@@ -1,0 +1,135 @@
+/**
+ * What `sky status` shows below the clusters (cli.md §3.3): managed jobs, pools, services. A section that cannot be
+ * had is one line in its place and hides nothing else (wire.md §18.34).
+ */
+import type { ManagedJobsView } from "../../api/checks.ts";
+import { qualifiedName } from "../../api/errors.ts";
+import { isSkyError } from "../../core/errors.ts";
+import type { Sky } from "../../sdk/client.ts";
+import type { Io } from "../command.ts";
+import { ask } from "../follow.ts";
+import { jobsText, QUEUE_FIELDS, USER_FIELDS } from "./jobs_table.ts";
+import { serviceTable, type ServiceView } from "./serve_table.ts";
+import { type Outcome, type Settled, settled } from "./settled.ts";
+
+/** How many managed jobs are shown. */
+const LATEST = 5;
+
+export interface Wanted {
+  readonly jobs: boolean;
+  readonly pools: boolean;
+  readonly services: boolean;
+  readonly allUsers: boolean;
+}
+
+/** Answers under way; null: not wanted. */
+export interface Sections {
+  readonly allUsers: boolean;
+  readonly jobs: Settled<ManagedJobsView> | null;
+  readonly pools: Settled<ServiceView[]> | null;
+  readonly services: Settled<ServiceView[]> | null;
+}
+
+/** Ask for all of them at once. */
+export function askSections(io: Io, sky: Sky, wanted: Wanted): Sections {
+  const { allUsers } = wanted;
+  const fields = [...QUEUE_FIELDS, ...(allUsers ? USER_FIELDS : [])];
+  const query = { refresh: false, skip_finished: true, all_users: allUsers, limit: LATEST, fields };
+  return {
+    allUsers,
+    jobs: wanted.jobs ? settled(ask(io, sky, "managedJobs", query)) : null,
+    pools: wanted.pools
+      ? settled(ask(io, sky, "pools", { pool_names: null })) as Settled<ServiceView[]>
+      : null,
+    services: wanted.services
+      ? settled(ask(io, sky, "services", { service_names: null })) as Settled<ServiceView[]>
+      : null,
+  };
+}
+
+/** Print them; returns the hints about them. */
+export async function showSections(io: Io, sections: Sections): Promise<string[]> {
+  const { jobs, pools, services, allUsers } = sections;
+  return [
+    ...(jobs === null ? [] : showJobs(io, { outcome: await answer(io, jobs, "managed jobs"), allUsers })),
+    ...(pools === null ? [] : showPools(io, await answer(io, pools, "pools"))),
+    ...(services === null ? [] : showServices(io, await answer(io, services, "services"))),
+  ];
+}
+
+/** Wait with a spinner, unless the answer is already here. */
+async function answer<T>(io: Io, pending: Settled<T>, what: string): Promise<Outcome<T>> {
+  const early = await Promise.race([pending, Promise.resolve(null)]);
+  if (early !== null) return early;
+  io.out.spinner(`[cyan]Checking ${what}[/]`);
+  try {
+    return await pending;
+  } finally {
+    io.out.spinner(null);
+  }
+}
+
+function title(io: Io, text: string): void {
+  const { out } = io;
+  out.line();
+  out.line(out.style.bold(out.style.cyan(text)));
+}
+
+/** The line in place of a section; null when the failure means "there are none". */
+function failureLine(error: unknown, what: string): string | null {
+  if (!isSkyError(error) || error.code === "aborted") throw error;
+  if (error.code === "cluster_not_up") return null;
+  return `Failed to query ${what}: ${qualifiedName(error)}: ${error.message.split("\n")[0]}`;
+}
+
+function showJobs(
+  io: Io,
+  { outcome, allUsers }: { outcome: Outcome<ManagedJobsView>; allUsers: boolean },
+): string[] {
+  const { out } = io;
+  const { bold } = out.style;
+  title(io, "Managed jobs");
+  const none = `No in-progress managed jobs. (See: ${bold("sky jobs -h")})`;
+  if ("error" in outcome) {
+    out.line(failureLine(outcome.error, "managed jobs") ?? none);
+    return [];
+  }
+  const { jobs, total, total_no_filter: everything } = outcome.value;
+  if (jobs.length === 0) out.line(none);
+  else out.line(jobsText(outcome.value, { users: allUsers, verbose: false, now: io.now() }));
+  const more = `To see all managed jobs: ${bold("sky jobs queue")}`;
+  if (jobs.length === 0) return everything > 0 ? [`* ${more}`] : [];
+  const active = Math.max(total, new Set(jobs.map((job) => job["job_id"])).size);
+  const who = active === 1 ? "1 managed job is" : `${active} managed jobs are`;
+  return [`* ${who} in progress${active > LATEST ? ` (${LATEST} latest ones shown)` : ""}. ${more}`];
+}
+
+function showPools(io: Io, outcome: Outcome<ServiceView[]>): string[] {
+  const { out } = io;
+  if ("error" in outcome) {
+    const line = failureLine(outcome.error, "pools");
+    if (line === null) return [];
+    title(io, "Pools");
+    out.line(line);
+    return [];
+  }
+  if (outcome.value.length === 0) return [];
+  title(io, "Pools");
+  out.line(serviceTable(outcome.value, { kind: "pool", verbose: false, now: io.now() }));
+  return [`* To see detailed pool status: ${out.style.bold("sky jobs pool status -v")}`];
+}
+
+function showServices(io: Io, outcome: Outcome<ServiceView[]>): string[] {
+  const { out } = io;
+  title(io, "Services");
+  if ("error" in outcome) {
+    out.line(failureLine(outcome.error, "services") ?? "No live services.");
+    return [];
+  }
+  if (outcome.value.length === 0) {
+    out.line("No live services.");
+    return [];
+  }
+  out.line(serviceTable(outcome.value, { kind: "service", verbose: false, now: io.now() }));
+  return [`* To see detailed service status: ${out.style.bold("sky serve status -v")}`];
+}

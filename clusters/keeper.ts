@@ -1,0 +1,308 @@
+/**
+ * The job queue of one cluster, alive: looks after every job that is not over, places them strictly in order
+ * (domain.md §5.4), starts their drivers and cancels them. Keepers live with the server, not with a request; jobs
+ * outlive both. Leaves the arithmetic to queue.ts, a placed job to drive.ts.
+ */
+import { join } from "@std/path";
+import type { Cloud, CloudContext, CommandRunner, NodeCapacity } from "../clouds/cloud.ts";
+import type { ClusterRecord } from "../core/cluster.ts";
+import { SkyError } from "../core/errors.ts";
+import type { JobRecord } from "../core/job.ts";
+import type { ClusterStore } from "../state/clusters.ts";
+import type { JobStore } from "../state/jobs.ts";
+import type { LogFiles } from "../state/log_file.ts";
+import { Driver, endedBy, type EndWish, endWish, finishJob, markEnd, noteWaiting } from "./drive.ts";
+import { patiently, sourceOf } from "./gang.ts";
+import { jobNodes, type JobPlace } from "./job_spec.ts";
+import { JobLog, logPath } from "./merge.ts";
+import { demandOf, type Held, place, shareOf } from "./queue.ts";
+
+export interface KeeperOptions {
+  readonly cluster: ClusterRecord;
+  readonly cloud: Cloud;
+  readonly cloudContext: (signal: AbortSignal) => CloudContext;
+  readonly clusters: ClusterStore;
+  readonly jobs: JobStore;
+  readonly logs: LogFiles;
+  /** Holds a folder per job of this incarnation. */
+  readonly folder: string;
+  now(): number;
+  /** Told what went wrong where nobody waits for an answer. */
+  onFault(error: unknown, what: string): void;
+}
+
+interface Entry {
+  job: JobRecord;
+  readonly log: JobLog;
+  held: Held | null;
+  driver: Driver | null;
+  /** Resolves when the job is over, rejects when the keeper lets go of it. */
+  readonly over: PromiseWithResolvers<void>;
+}
+
+const REREAD = 256 * 1024;
+
+export class JobKeeper {
+  readonly #options: KeeperOptions;
+  readonly #life = new AbortController();
+  readonly #entries = new Map<number, Entry>();
+  readonly #runners: readonly CommandRunner[];
+  #turn: Promise<void> = Promise.resolve();
+  #capacity: readonly NodeCapacity[] | null = null;
+  #place: JobPlace | null = null;
+  #closing = false;
+
+  constructor(options: KeeperOptions) {
+    const { cluster, cloud } = options;
+    if (cluster.handle === null) throw new Error(`cluster ${cluster.name} has no handle yet`);
+    this.#options = options;
+    this.#runners = cloud.runners(cluster.handle, options.cloudContext(this.#life.signal));
+  }
+
+  /** Look at the rows: adopt what is new, place what fits. Resolves when that is done; jobs go on by themselves. */
+  async wake(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const looking = this.#alone(async () => {
+      await this.#adoptAll();
+      await this.#placeWaiting();
+    });
+    await (options.signal === undefined ? looking : orAborted(looking, options.signal));
+  }
+
+  /**
+   * End jobs; which ones that ended, the others were over. Resolves when their processes are proven dead and their
+   * status is written; goes on doing so if `signal` stops the waiting.
+   */
+  async end(ids: readonly number[], options: { wish: EndWish; signal: AbortSignal }): Promise<number[]> {
+    return await orAborted(this.#end(ids, options.wish), options.signal);
+  }
+
+  /** End every job and place none any more: the cluster goes away. Resolves as `end` does. */
+  async endAll(options: { signal: AbortSignal }): Promise<void> {
+    this.#closing = true;
+    await orAborted(this.#end(null, "cluster"), options.signal);
+  }
+
+  /** Let go of everything; jobs run on. Resolves when no loop of ours is left. */
+  async release(): Promise<void> {
+    const reason = new SkyError("request_interrupted", "The server lets go of this cluster");
+    this.#life.abort(reason);
+    await this.#turn;
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.driver === null) await this.#lost(entry, reason);
+    }
+    await Promise.allSettled([...this.#entries.values()].map((entry) => entry.over.promise));
+  }
+
+  async #end(ids: readonly number[] | null, wish: EndWish): Promise<number[]> {
+    const entries = await this.#alone(async () => {
+      await this.#adoptAll();
+      const wanted = [...this.#entries.values()].filter((entry) => ids?.includes(entry.job.id) ?? true);
+      // All are marked before one is ended, or its place would go to the next that is to be ended.
+      for (const entry of wanted) await markEnd(entry.log, wish);
+      for (const entry of wanted) {
+        if (entry.driver === null) await this.#endWaiting(entry);
+      }
+      await this.#placeWaiting();
+      return wanted;
+    });
+    await Promise.all(entries.flatMap((entry) => [entry.driver?.kill(), entry.over.promise]));
+    const { cluster, jobs } = this.#options;
+    const rows = await jobs.list(cluster.hash, { ids: entries.map((entry) => entry.job.id) });
+    return rows.filter((job) => job.status === endedBy(job, wish).status).map((job) => job.id);
+  }
+
+  async #adoptAll(): Promise<void> {
+    const rows = await this.#options.jobs.list(this.#options.cluster.hash, { active: true });
+    for (const job of rows) await this.#adopt(job);
+  }
+
+  async #adopt(job: JobRecord): Promise<void> {
+    const known = this.#entries.get(job.id);
+    if (known !== undefined) return;
+    const signal = this.#life.signal;
+    const folder = join(this.#options.folder, String(job.id));
+    const reread = (key: string, range: { from: number; to: number }) => this.#reread(job, { key, ...range });
+    const log = await JobLog.open({ folder, logs: this.#options.logs, reread, signal });
+    const entry: Entry = { job, log, held: heldBy(job, this.#demand(job).gpus), driver: null, over: quiet() };
+    this.#entries.set(job.id, entry);
+    await noteWaiting(log, job.numNodes);
+    if (entry.held !== null) await this.#drive(entry, folder);
+    else if (endWish(log) !== null) await this.#endWaiting(entry);
+  }
+
+  /** First in, first out: whoever is first in the queue blocks everybody behind. */
+  async #placeWaiting(): Promise<void> {
+    for (const entry of this.#closing ? [] : this.#entries.values()) {
+      if (entry.driver !== null || endWish(entry.log) !== null) continue;
+      this.#capacity ??= await this.#ask((ctx) => this.#options.cloud.capacity(this.#handle, ctx));
+      const placement = place(this.#demand(entry.job), this.#capacity, this.#allHeld());
+      if (placement === null) return;
+      const status = hasSetup(entry.job) ? "SETTING_UP" : "RUNNING";
+      const startedAt = status === "RUNNING" ? this.#options.now() : null;
+      const changes = { status, ...placement, startedAt } as const;
+      if (!await this.#options.jobs.update(entry.job, changes, { from: ["INIT", "PENDING"] })) {
+        await this.#drop(entry);
+        continue;
+      }
+      entry.job = { ...entry.job, ...changes };
+      entry.held = heldBy(entry.job, this.#demand(entry.job).gpus);
+      await this.#drive(entry, join(this.#options.folder, String(entry.job.id)));
+    }
+  }
+
+  async #drive(entry: Entry, folder: string): Promise<void> {
+    const { jobs, now } = this.#options;
+    const signal = this.#life.signal;
+    const where = await this.#whereabouts();
+    entry.driver = new Driver(entry.job, {
+      place: where,
+      jobs,
+      log: entry.log,
+      logPath: logPath(folder),
+      signal,
+      now,
+      onFinal: () => this.#free(entry),
+    });
+    entry.driver.run().then(() => this.#over(entry), (error) => this.#lost(entry, error));
+  }
+
+  /** Its status is final: the next in line need not wait until it is tidied up. */
+  #free(entry: Entry): void {
+    entry.held = null;
+    const { cluster, clusters, now } = this.#options;
+    const looking = clusters.update(cluster, { lastActiveAt: now() }).then(() => this.wake());
+    looking.catch((error) => {
+      if (!this.#life.signal.aborted) this.#options.onFault(error, `the queue of cluster ${this.#name}`);
+    });
+  }
+
+  #over(entry: Entry): void {
+    this.#entries.delete(entry.job.id);
+    entry.over.resolve();
+  }
+
+  async #lost(entry: Entry, error: unknown): Promise<void> {
+    this.#entries.delete(entry.job.id);
+    const leaving = this.#life.signal.aborted;
+    try {
+      await entry.log[Symbol.asyncDispose]();
+    } catch (cause) {
+      // The bytes that did not reach the disk are computed again from the nodes' outputs at the next start.
+      if (!leaving) this.#options.onFault(cause, `the log of job ${entry.job.id} on ${this.#name}`);
+    }
+    if (!leaving) this.#options.onFault(error, `job ${entry.job.id} on cluster ${this.#name}`);
+    entry.over.reject(error);
+  }
+
+  /** Ended before it got a node. */
+  async #endWaiting(entry: Entry): Promise<void> {
+    const { jobs, now } = this.#options;
+    const end = endedBy(entry.job, endWish(entry.log) ?? "cancel");
+    await finishJob(entry.job, { ...end, jobs, log: entry.log, now });
+    await this.#drop(entry);
+  }
+
+  async #drop(entry: Entry): Promise<void> {
+    this.#entries.delete(entry.job.id);
+    await entry.log[Symbol.asyncDispose]();
+    entry.over.resolve();
+  }
+
+  async #reread(job: JobRecord, part: { key: string; from: number; to: number }): Promise<Uint8Array> {
+    const { phase, node } = sourceOf(part.key);
+    const runner = this.#runners[node];
+    const pieces: Uint8Array[] = [];
+    const signal = this.#life.signal;
+    for (let offset = part.from; runner !== undefined && offset < part.to;) {
+      const limit = Math.min(REREAD, part.to - offset);
+      const piece = await patiently(
+        () => runner.readOutput(job.logDir, phase, { offset, limit, signal }),
+        signal,
+      );
+      if (piece.length === 0) break;
+      pieces.push(piece);
+      offset += piece.length;
+    }
+    return concat(pieces);
+  }
+
+  async #whereabouts(): Promise<JobPlace> {
+    if (this.#place !== null) return this.#place;
+    const infos = await this.#ask((ctx) => this.#options.cloud.inspect(this.#handle, ctx));
+    const { cluster, cloud } = this.#options;
+    this.#place = { cluster, cloudName: cloud.displayName, nodes: jobNodes(this.#runners, infos) };
+    return this.#place;
+  }
+
+  #ask<T>(question: (ctx: CloudContext) => Promise<T>): Promise<T> {
+    const signal = this.#life.signal;
+    return patiently(() => question(this.#options.cloudContext(signal)), signal);
+  }
+
+  #allHeld(): Held[] {
+    return [...this.#entries.values()].flatMap((entry) => entry.held ?? []);
+  }
+
+  #demand(job: JobRecord) {
+    return demandOf(job, this.#options.cluster.resources);
+  }
+
+  get #handle() {
+    const { handle } = this.#options.cluster;
+    if (handle === null) throw new Error("unreachable: checked by the constructor");
+    return handle;
+  }
+
+  get #name(): string {
+    return this.#options.cluster.name;
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      this.#life.signal.throwIfAborted();
+      return work();
+    });
+    // The caller sees the failure; the next in line must not.
+    this.#turn = result.then(() => {}, () => {});
+    return result;
+  }
+}
+
+/** What a placed job holds; null for one that waits. */
+function heldBy(job: JobRecord, gpus: number): Held | null {
+  if (job.nodes.length === 0) return null;
+  return { nodes: job.nodes, gpus: job.gpus, share: shareOf(gpus) };
+}
+
+function hasSetup(job: JobRecord): boolean {
+  return (JSON.parse(job.spec) as { setup: string | null }).setup !== null;
+}
+
+/** A promise whose rejection nobody has to hear. */
+function quiet(): PromiseWithResolvers<void> {
+  const resolvers = Promise.withResolvers<void>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const leave = () => reject(signal.reason);
+  if (signal.aborted) leave();
+  signal.addEventListener("abort", leave);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
+}

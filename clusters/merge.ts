@@ -1,0 +1,301 @@
+/**
+ * JobLog: the one log of a job that `sky logs` shows, merged from the raw outputs of its nodes. Exact over
+ * crashes: what is about to be appended is written to `run.idx` first, so a restart appends only what is missing
+ * and no follower ever sees different bytes at an offset. Leaves reading the nodes to gang.ts, the file and its
+ * followers to state/log_file.ts, the text of lines to render.ts.
+ */
+import { delay } from "@std/async/delay";
+import { join } from "@std/path";
+import { isDiskFull } from "../state/faults.ts";
+import type { LogFile, LogFiles } from "../state/log_file.ts";
+import { decodeRecords, encodeRecord, type IndexRecord, type SourceState } from "./merge_index.ts";
+import { planRecovery, type Reread } from "./merge_recover.ts";
+import { render, wholeBytes } from "./render.ts";
+
+export interface JobLogOptions {
+  /** The job's folder below the server home; made if missing. */
+  readonly folder: string;
+  readonly logs: LogFiles;
+  readonly reread: Reread;
+  /** The server's life: ends the waiting for space on a full disk. */
+  readonly signal: AbortSignal;
+}
+
+const CR = 0x0d;
+/** The index is rewritten as one checkpoint when it has grown this much, so that it stays small beside any log. */
+const INDEX_LIMIT = 256 * 1024;
+/** Appended bytes after which we wait for the disk: bounds what a fast job can pile up in memory. */
+const FLUSH_EVERY = 512 * 1024;
+const DISK_RETRY_MS = 1000;
+
+interface Source {
+  readonly key: string;
+  readonly prefix: Uint8Array;
+  readonly prefixText: string;
+  /** Raw bytes merged so far. */
+  offset: number;
+  afterCr: boolean;
+  /** Read but not merged yet: at most one line. */
+  rest: Uint8Array;
+}
+
+interface Opened {
+  readonly log: LogFile;
+  readonly indexPath: string;
+  readonly at: number;
+  readonly notes: Set<string>;
+  readonly sources: readonly SourceState[];
+  readonly signal: AbortSignal;
+}
+
+const encoder = new TextEncoder();
+const EMPTY = new Uint8Array();
+
+export class JobLog implements AsyncDisposable {
+  readonly #log: LogFile;
+  readonly #indexPath: string;
+  readonly #signal: AbortSignal;
+  readonly #notes: Set<string>;
+  readonly #sources: Map<string, Source>;
+  #index: Deno.FsFile | null = null;
+  #indexSize = 0;
+  #at: number;
+  #unflushed = 0;
+  #turn: Promise<void> = Promise.resolve();
+
+  private constructor(opened: Opened) {
+    this.#log = opened.log;
+    this.#indexPath = opened.indexPath;
+    this.#signal = opened.signal;
+    this.#notes = opened.notes;
+    this.#sources = new Map(opened.sources.map((state) => [state.key, newSource(state)]));
+    this.#at = opened.at;
+  }
+
+  /** Open or create. Finishes what a crash cut short before it returns; may have to read from nodes for that. */
+  static async open(options: JobLogOptions): Promise<JobLog> {
+    await Deno.mkdir(options.folder, { recursive: true, mode: 0o700 });
+    const path = logPath(options.folder);
+    const indexPath = join(options.folder, "run.idx");
+    const records = decodeRecords(await readText(indexPath));
+    const size = await fileSize(path);
+    const plan = await planRecovery(records, { size, reread: options.reread });
+    if (plan.keep < size) await Deno.truncate(path, plan.keep);
+    const log = options.logs.open(path, { ended: false });
+    for (const bytes of plan.missing) log.append(bytes);
+    await log.flush();
+    const at = plan.keep + plan.missing.reduce((sum, bytes) => sum + bytes.length, 0);
+    const jobLog = new JobLog({ ...plan, log, indexPath, at, signal: options.signal });
+    await jobLog.#checkpoint();
+    return jobLog;
+  }
+
+  get size(): number {
+    return this.#at;
+  }
+
+  /** Append a line of ours (a newline is added), at most once per name over all restarts. */
+  note(name: string, text: string): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#notes.has(name)) return;
+      await this.#record({ kind: "note", at: this.#at, name, text });
+      this.#notes.add(name);
+      await this.#append(encoder.encode(text + "\n"));
+    });
+  }
+
+  /** Remember a name without a line, at most once; `has` tells it, after a restart too. */
+  mark(name: string): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#notes.has(name)) return;
+      await this.#record({ kind: "note", at: this.#at, name, text: null });
+      this.#notes.add(name);
+    });
+  }
+
+  has(name: string): boolean {
+    return this.#notes.has(name);
+  }
+
+  /** Declare a raw output; the answer is the offset from which its bytes are wanted. */
+  source(key: string, prefix: string): Promise<number> {
+    return this.#alone(async () => {
+      const known = this.#sources.get(key);
+      if (known !== undefined) return known.offset + known.rest.length;
+      await this.#record({ kind: "source", key, prefix });
+      this.#sources.set(key, newSource({ key, prefix, offset: 0, afterCr: false }));
+      return 0;
+    });
+  }
+
+  /** The next raw bytes of a source. Whole lines are appended, the rest waits for its end. */
+  add(key: string, chunk: Uint8Array): Promise<void> {
+    return this.#alone(async () => {
+      const source = this.#known(key);
+      source.rest = concat(source.rest, chunk);
+      await this.#merge(source, wholeBytes(source.rest, { final: false }));
+    });
+  }
+
+  /** The source has ended: its last line is appended even without a line end. */
+  finish(key: string): Promise<void> {
+    return this.#alone(async () => {
+      const source = this.#known(key);
+      await this.#merge(source, source.rest.length);
+    });
+  }
+
+  /** Resolves when everything appended so far is in the file. */
+  flush(): Promise<void> {
+    return this.#alone(() => this.#flush());
+  }
+
+  /** No more lines: followers drain and finish. */
+  async end(): Promise<void> {
+    await this.#alone(() => Promise.resolve(this.#closeIndex()));
+    await this.#log.end();
+  }
+
+  /** Stop without ending, as when the server goes down: the next open goes on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#alone(() => Promise.resolve(this.#closeIndex()));
+    await this.#log.flush();
+  }
+
+  #closeIndex(): void {
+    this.#index?.close();
+    this.#index = null;
+  }
+
+  async #merge(source: Source, count: number): Promise<void> {
+    if (count === 0) return;
+    const { key, offset, afterCr } = source;
+    const raw = source.rest.subarray(0, count);
+    const endsCr = raw[count - 1] === CR;
+    await this.#record({ kind: "merge", at: this.#at, key, from: offset, to: offset + count, endsCr });
+    const bytes = render(raw, source.prefix, { afterCr });
+    source.offset += count;
+    source.afterCr = endsCr;
+    source.rest = source.rest.slice(count);
+    await this.#append(bytes);
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    // Flushed before, not after: a log that holds little never has to drop anything on a full disk.
+    if (this.#unflushed + bytes.length > FLUSH_EVERY) await this.#flush();
+    this.#log.append(bytes);
+    this.#at += bytes.length;
+    this.#unflushed += bytes.length;
+    if (this.#indexSize < INDEX_LIMIT) return;
+    await this.#flush();
+    await this.#checkpoint();
+  }
+
+  async #flush(): Promise<void> {
+    await this.#patiently(() => this.#log.flush());
+    this.#unflushed = 0;
+  }
+
+  async #record(record: IndexRecord): Promise<void> {
+    const index = this.#index;
+    if (index === null) throw new Error("the job log is closed");
+    const bytes = encoder.encode(encodeRecord(record));
+    await this.#patiently(async () => {
+      try {
+        await writeAll(index, bytes);
+      } catch (error) {
+        // A half-written record would hide all that come after it.
+        await index.truncate(this.#indexSize);
+        throw error;
+      }
+    });
+    this.#indexSize += bytes.length;
+  }
+
+  async #checkpoint(): Promise<void> {
+    const sources = [...this.#sources.values()].map(({ key, prefixText, offset, afterCr }) => ({
+      key,
+      prefix: prefixText,
+      offset,
+      afterCr,
+    }));
+    const record = encodeRecord({ kind: "checkpoint", at: this.#at, notes: [...this.#notes], sources });
+    const bytes = encoder.encode(record);
+    await this.#patiently(async () => {
+      await Deno.writeFile(`${this.#indexPath}.new`, bytes, { mode: 0o600 });
+      await Deno.rename(`${this.#indexPath}.new`, this.#indexPath);
+    });
+    this.#closeIndex();
+    this.#index = await Deno.open(this.#indexPath, { append: true });
+    this.#indexSize = bytes.length;
+  }
+
+  /** A full disk must not end a job that runs well: its log waits for space. */
+  async #patiently(work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+      }
+      await delay(DISK_RETRY_MS, { signal: this.#signal });
+    }
+  }
+
+  #known(key: string): Source {
+    const source = this.#sources.get(key);
+    if (source === undefined) throw new Error(`log source ${key} was not declared`);
+    return source;
+  }
+
+  /** One record and its bytes at a time: sources arrive concurrently, the log is one sequence. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    // The caller sees the failure; the next in line must not.
+    this.#turn = result.then(() => {}, () => {});
+    return result;
+  }
+}
+
+/** Where the merged log lies within a job's folder. */
+export function logPath(folder: string): string {
+  return join(folder, "run.log");
+}
+
+function newSource(state: SourceState): Source {
+  const { key, prefix, offset, afterCr } = state;
+  return { key, prefix: encoder.encode(prefix), prefixText: prefix, offset, afterCr, rest: EMPTY };
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  if (b.length === 0) return a;
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += await file.write(bytes.subarray(written));
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

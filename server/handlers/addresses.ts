@@ -1,0 +1,45 @@
+/**
+ * IP addresses of clusters for tables and ssh config. Asked of the cloud once per incarnation and status, remembered
+ * in memory; a cloud that cannot tell leaves them unknown.
+ */
+import { serverAsker } from "../../clusters/asker.ts";
+import { nodesOf, type Room } from "../../clusters/mod.ts";
+import type { ClusterRecord } from "../../core/cluster.ts";
+
+/** `[internal, external]` per node, head first. */
+export type Ips = readonly (readonly [string, string])[];
+
+/** A cloud that is slow to tell does not hold up `sky status`. */
+const PATIENCE_MS = 2000;
+
+export class Addresses {
+  readonly #known = new Map<string, { stamp: string; ips: Promise<Ips | null> }>();
+
+  /** Null unless the cluster is up and its cloud tells. */
+  async of(cluster: ClusterRecord, room: Room): Promise<Ips | null> {
+    if (cluster.handle === null || !["UP", "AUTOSTOPPING"].includes(cluster.status)) {
+      this.#known.delete(cluster.name);
+      return null;
+    }
+    const stamp = `${cluster.hash}:${cluster.launchedAt}:${cluster.status}`;
+    const known = this.#known.get(cluster.name);
+    if (known?.stamp === stamp) return await known.ips;
+    const ips = ask(cluster, room);
+    this.#known.set(cluster.name, { stamp, ips });
+    const found = await ips;
+    if (found === null) this.#known.delete(cluster.name);
+    return found;
+  }
+}
+
+async function ask(cluster: ClusterRecord, room: Room): Promise<Ips | null> {
+  const limit = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const nodes = await nodesOf(cluster, serverAsker(room, limit), room);
+    if (nodes.length === 0) return null;
+    return nodes.map((node) => [node.internalIp, node.externalIp ?? node.internalIp] as const);
+  } catch (error) {
+    if (limit.aborted) return null; // the status is shown all the same, without addresses
+    throw error;
+  }
+}

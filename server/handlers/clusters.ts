@@ -1,0 +1,94 @@
+/** Handlers about clusters: wire bodies to verbs of clusters/, records to views. snake_case ends here. */
+import type { ClusterView, LaunchResult } from "../../api/clusters.ts";
+import { down, exec, launch, type Launched, setAutostop, start, status, stop } from "../../clusters/mod.ts";
+import type { ClusterRecord } from "../../core/cluster.ts";
+import type { HandlersOf, World } from "./handler.ts";
+import { taskOf } from "./task_text.ts";
+import { clusterView, handleView } from "./views.ts";
+
+export const clusterHandlers: HandlersOf<
+  "launch" | "exec" | "start" | "stop" | "down" | "autostop" | "status"
+> = {
+  async launch(body, ctx, world) {
+    const launched = await launch(
+      taskOf(body.task, body, { ctx, world }),
+      {
+        clusterName: body.cluster_name,
+        retryUntilUp: body.retry_until_up,
+        idleMinutes: body.idle_minutes_to_autostop,
+        waitFor: null,
+        down: body.down,
+        dryrun: body.dryrun,
+        noSetup: body.no_setup,
+        fast: body.fast,
+        quietOptimizer: body.quiet_optimizer,
+      },
+      ctx,
+      world.room,
+    );
+    return await launchResult(launched, world);
+  },
+  async exec(body, ctx, world) {
+    const task = taskOf(body.task, body, { ctx, world });
+    const options = { clusterName: body.cluster_name, dryrun: body.dryrun };
+    return await launchResult(await exec(task, options, ctx, world.room), world);
+  },
+  async start(body, ctx, world) {
+    const cluster = await start(
+      body.cluster_name,
+      {
+        idleMinutes: body.idle_minutes_to_autostop,
+        waitFor: body.wait_for,
+        retryUntilUp: body.retry_until_up,
+        down: body.down,
+        force: body.force,
+      },
+      ctx,
+      world.room,
+    );
+    return await handleOf(cluster, world);
+  },
+  async stop(body, ctx, world) {
+    await stop(body.cluster_name, endOptions(body), ctx, world.room);
+    return null;
+  },
+  async down(body, ctx, world) {
+    await down(body.cluster_name, endOptions(body), ctx, world.room);
+    return null;
+  },
+  async autostop(body, ctx, world) {
+    const { idle_minutes: idleMinutes, down, wait_for: waitFor } = body;
+    await setAutostop(body.cluster_name, { idleMinutes, down, waitFor }, ctx, world.room);
+    return null;
+  },
+  async status(body, ctx, world) {
+    const clusters = await status(
+      {
+        names: body.cluster_names,
+        refresh: body.refresh ?? "NONE",
+        allUsers: body.all_users,
+      },
+      ctx,
+      world.room,
+    );
+    const { include_handle: handle } = body;
+    return await Promise.all(clusters.map((cluster): Promise<ClusterView> => viewOf(cluster, handle, world)));
+  },
+};
+
+function endOptions(body: { purge: boolean; graceful: boolean; graceful_timeout: number | null }) {
+  return { purge: body.purge, graceful: body.graceful, gracefulTimeout: body.graceful_timeout };
+}
+
+async function viewOf(cluster: ClusterRecord, handle: boolean, world: World): Promise<ClusterView> {
+  const ips = handle ? await world.addresses.of(cluster, world.room) : null;
+  return clusterView(cluster, { handle, ips });
+}
+
+async function launchResult({ jobId, cluster }: Launched, world: World): Promise<LaunchResult> {
+  return { job_id: jobId, handle: cluster === null ? null : await handleOf(cluster, world) };
+}
+
+async function handleOf(cluster: ClusterRecord, world: World) {
+  return handleView(cluster, await world.addresses.of(cluster, world.room));
+}

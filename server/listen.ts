@@ -1,0 +1,121 @@
+/**
+ * The listeners: a unix socket that only this user can reach, and TCP. Owns addresses and their errors; what is
+ * answered is app.ts.
+ */
+import type { Hono } from "hono";
+import { SkyError } from "../core/errors.ts";
+import type { AppEnv } from "./deps.ts";
+import { isLoopback } from "./security/peer.ts";
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly socket: string;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Listening {
+  readonly url: string;
+  readonly port: number;
+  /** No new connections; resolves when every open exchange has ended, or was cut off after `graceMs`. */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/** Longest path that fits a unix address, with its final zero byte. */
+const MAX_SOCKET_PATH = 107;
+
+/** Throws server_start_failed when an address cannot be had. */
+export function listen(app: Hono<AppEnv>, options: ListenOptions): Listening {
+  const { host, port, socket, onError } = options;
+  const failed = (error: unknown) => {
+    onError(error);
+    return new Response('{"detail":"Internal server error."}', { status: 500 });
+  };
+  const end = new AbortController();
+  const shared = { signal: end.signal, onError: failed, onListen: () => {} };
+  const tcp = onTcp(options, () => {
+    return Deno.serve({ ...shared, hostname: bindable(host), port }, (request, info) => {
+      const { remoteAddr } = info;
+      return app.fetch(request, { remote: remoteAddr, localPort: tcp.addr.port });
+    });
+  });
+  const unix = onSocket(socket, () => {
+    return Deno.serve(
+      { ...shared, path: socket },
+      (request) => app.fetch(request, { remote: unixAddr(socket) }),
+    );
+  });
+  return {
+    port: tcp.addr.port,
+    url: `http://${shownHost(host)}:${tcp.addr.port}`,
+    async close({ graceMs }) {
+      // Danger: shutdown waits for open streams without end; after the grace they are cut off.
+      const timer = setTimeout(() => end.abort(), graceMs);
+      await Promise.all([tcp.shutdown(), unix.shutdown()]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function onTcp({ host, port }: ListenOptions, serve: () => Deno.HttpServer<Deno.NetAddr>) {
+  try {
+    return serve();
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw startFailed(
+        `Cannot listen on ${host}:${port}: another program has the port`,
+        "Set SKY_PORT to another port, or end that program",
+        error,
+      );
+    }
+    if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.AddrNotAvailable) {
+      throw startFailed(
+        `Cannot listen on ${host}:${port}: ${error.message}`,
+        "Choose another host or port",
+        error,
+      );
+    }
+    throw error;
+  }
+}
+
+function onSocket(path: string, serve: () => Deno.HttpServer<Deno.UnixAddr>) {
+  if (new TextEncoder().encode(path).length > MAX_SOCKET_PATH) {
+    throw startFailed(
+      `Cannot listen on '${path}': the path is too long for a socket`,
+      "Set SKY_HOME to a shorter path",
+    );
+  }
+  // The socket must not exist for a moment with more rights than these.
+  const before = Deno.umask(0o177);
+  try {
+    return serve();
+  } finally {
+    Deno.umask(before);
+  }
+}
+
+function startFailed(message: string, hint: string, cause?: unknown): SkyError {
+  return new SkyError("server_start_failed", message, { hint, cause });
+}
+
+function unixAddr(path: string): Deno.UnixAddr {
+  return { transport: "unix", path };
+}
+
+function bindable(host: string): string {
+  return host === "localhost" ? "127.0.0.1" : host.replace(/^\[|\]$/g, "");
+}
+
+/** A name by which this machine reaches the listener. */
+function shownHost(host: string): string {
+  const bare = bindable(host);
+  if (bare === "0.0.0.0" || bare === "::") return "127.0.0.1";
+  return bare.includes(":") ? `[${bare}]` : bare;
+}
+
+/** Whether other machines can connect. */
+export function isBeyondLoopback(host: string): boolean {
+  return !isLoopback(host);
+}

@@ -1,0 +1,83 @@
+/**
+ * The server's own config (`~/.sky/config.yaml`), kept in memory and read again when the file changes; and what of a
+ * caller's config counts on top of it (wire.md §16.11).
+ */
+import { join } from "@std/path";
+import { lookup, mergeConfig, type SkyConfig } from "../core/config.ts";
+import { isSkyError } from "../core/errors.ts";
+import { dotSky, type Env } from "../core/paths.ts";
+import { parse } from "../core/yaml.ts";
+
+export interface ServerConfig {
+  current(): SkyConfig;
+  /** Read the file again if it changed. Throws invalid_config; the last good one then stays. */
+  refresh(): Promise<void>;
+}
+
+/** Reads it once. A file that cannot be read is told to `onFault`: its owner's clients will say so as well. */
+export async function serverConfig(env: Env, onFault: (error: unknown) => void): Promise<ServerConfig> {
+  const path = env("SKYPILOT_GLOBAL_CONFIG") ?? join(dotSky(env), "config.yaml");
+  let config: SkyConfig = {};
+  let readAt = "";
+  const refresh = async () => {
+    const stamp = await stampOf(path);
+    if (stamp === readAt) return;
+    readAt = stamp;
+    config = stamp === ""
+      ? {}
+      : asConfig(parse(await Deno.readTextFile(path), { name: path, code: "invalid_config" }));
+  };
+  await refresh().catch((error) => {
+    if (!isSkyError(error)) throw error;
+    onFault(error);
+  });
+  return { current: () => config, refresh };
+}
+
+function asConfig(value: unknown): SkyConfig {
+  return value !== null && typeof value === "object" && !Array.isArray(value) ? value as SkyConfig : {};
+}
+
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { mtime, size, ino } = await Deno.stat(path);
+    return `${mtime?.getTime()}:${size}:${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** Keys that are the server's alone. */
+const SERVER_KEYS = [
+  "api_server",
+  "admin_policy",
+  "allowed_clouds",
+  "workspaces",
+  "db",
+  "daemons",
+  "jobs.controller.consolidation_mode",
+  "serve.controller.consolidation_mode",
+  "jobs.controller.controller_logs_gc_retention_hours",
+  "jobs.controller.task_logs_gc_retention_hours",
+  "slurm.cluster_configs",
+];
+
+/** The caller's config over the server's. `ignored`: keys of the caller's that do not count and differ. */
+export function overlayConfig(base: SkyConfig, over: SkyConfig): { config: SkyConfig; ignored: string[] } {
+  let rest = over;
+  const ignored: string[] = [];
+  for (const path of SERVER_KEYS) {
+    const wanted = lookup(rest, path);
+    if (wanted === undefined) continue;
+    if (JSON.stringify(wanted) !== JSON.stringify(lookup(base, path))) ignored.push(path);
+    rest = without(rest, path.split("."));
+  }
+  return { config: mergeConfig(base, rest), ignored };
+}
+
+function without(config: SkyConfig, [key = "", ...below]: string[]): SkyConfig {
+  const { [key]: value, ...rest } = config;
+  if (below.length === 0 || value === null || typeof value !== "object") return rest;
+  return { ...rest, [key]: without(value as SkyConfig, below) };
+}

@@ -1,0 +1,38 @@
+/**
+ * From a request's name to its handler: what the engine runs. Gives every handler the config it may see and a
+ * workspace that exists; leaves the body to the handlers.
+ */
+import { operations } from "../api/operations.ts";
+import type { Context } from "../core/context.ts";
+import { SkyError } from "../core/errors.ts";
+import type { Work } from "../requests/submission.ts";
+import type { Handlers, World } from "./handlers/handler.ts";
+import { overlayConfig } from "./server_config.ts";
+import { checkWorkspace } from "./workspaces.ts";
+
+/** The work of each operation of the table. */
+export function makeWork(handlers: Handlers, world: World): (name: string) => Work {
+  const byName = new Map<string, Work>();
+  for (const [key, { name }] of Object.entries(operations)) {
+    // Key and handler belong together by `Handlers`; the loop forgets which is which.
+    const handler = handlers[key as keyof Handlers] as (
+      body: unknown,
+      ctx: Context,
+      world: World,
+    ) => Promise<unknown>;
+    byName.set(name, (body, ctx) => {
+      const { config, ignored } = overlayConfig(world.config(), ctx.config);
+      if (ignored.length > 0) {
+        ctx.log.line(`Config keys that only the server can set are ignored: ${ignored.join(", ")}`);
+      }
+      checkWorkspace(ctx.workspace, world.config());
+      return handler(body, { ...ctx, config }, world);
+    });
+  }
+  return (name) => {
+    const work = byName.get(name);
+    if (work !== undefined) return work;
+    // A row of another version of this program.
+    throw new SkyError("not_implemented", `This API server does not know the request '${name}'`);
+  };
+}

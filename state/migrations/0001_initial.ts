@@ -1,0 +1,160 @@
+/** The first schema. Times are unix milliseconds; JSON columns hold text. Embedded as code so that it survives bundling. */
+
+export const SQL: readonly string[] = [
+  // The small columns come first: SQLite reads a row from its start, so lists never touch the overflow pages of
+  // bodies and results. `body`, `env` and `config` may hold secrets and are emptied once the request is final.
+  `CREATE TABLE requests (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')),
+    lane TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    cluster_name TEXT,
+    locks INTEGER NOT NULL,
+    preempts INTEGER NOT NULL,
+    resumable INTEGER NOT NULL,
+    streaming INTEGER NOT NULL,
+    control INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    cancel_at INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    log_bytes INTEGER NOT NULL DEFAULT 0,
+    idempotency_key TEXT,
+    status_message TEXT,
+    command TEXT NOT NULL,
+    error TEXT,
+    shown_body TEXT NOT NULL,
+    body TEXT,
+    env TEXT,
+    config TEXT,
+    result TEXT
+  ) STRICT`,
+  `CREATE INDEX requests_active ON requests (seq) WHERE finished_at IS NULL`,
+  `CREATE INDEX requests_finished ON requests (finished_at, log_bytes) WHERE finished_at IS NOT NULL`,
+  `CREATE INDEX requests_cluster ON requests (cluster_name, seq) WHERE cluster_name IS NOT NULL`,
+  `CREATE INDEX requests_user ON requests (user_id, seq)`,
+  `CREATE UNIQUE INDEX requests_key ON requests (user_id, idempotency_key) WHERE idempotency_key IS NOT NULL`,
+
+  `CREATE TABLE steps (
+    request_id TEXT NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    finished_at INTEGER NOT NULL,
+    log_end INTEGER NOT NULL,
+    result TEXT,
+    PRIMARY KEY (request_id, name)
+  ) STRICT, WITHOUT ROWID`,
+
+  `CREATE TABLE clusters (
+    name TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    name_on_cloud TEXT NOT NULL,
+    status TEXT NOT NULL,
+    status_updated_at INTEGER NOT NULL,
+    launched_at INTEGER NOT NULL,
+    ever_up INTEGER NOT NULL,
+    num_nodes INTEGER NOT NULL,
+    last_active_at INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    last_use TEXT NOT NULL,
+    launch_reason TEXT,
+    config_hash TEXT,
+    resources TEXT NOT NULL,
+    autostop TEXT NOT NULL,
+    handle TEXT,
+    creation_command TEXT,
+    creation_yaml TEXT
+  ) STRICT`,
+  `CREATE INDEX clusters_launched ON clusters (launched_at)`,
+  `CREATE TABLE cluster_history (
+    hash TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    num_nodes INTEGER NOT NULL,
+    resources TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    launched_at INTEGER NOT NULL,
+    last_active_at INTEGER NOT NULL,
+    removed_at INTEGER,
+    creation_command TEXT,
+    creation_yaml TEXT
+  ) STRICT`,
+  `CREATE TABLE usage_intervals (
+    seq INTEGER PRIMARY KEY,
+    cluster_hash TEXT NOT NULL REFERENCES cluster_history (hash) ON DELETE CASCADE,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER
+  ) STRICT`,
+  `CREATE INDEX usage_intervals_cluster ON usage_intervals (cluster_hash, started_at)`,
+  `CREATE UNIQUE INDEX usage_intervals_open ON usage_intervals (cluster_hash) WHERE ended_at IS NULL`,
+  `CREATE TABLE cluster_events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    cluster_hash TEXT NOT NULL,
+    name TEXT NOT NULL,
+    starting_status TEXT,
+    ending_status TEXT,
+    reason TEXT NOT NULL,
+    transitioned_at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    request_id TEXT,
+    UNIQUE (cluster_hash, reason, transitioned_at)
+  ) STRICT`,
+  `CREATE INDEX cluster_events_last ON cluster_events (cluster_hash, type, seq)`,
+  `CREATE INDEX cluster_events_name ON cluster_events (name, seq)`,
+  `CREATE INDEX cluster_events_age ON cluster_events (transitioned_at)`,
+
+  `CREATE TABLE jobs (
+    cluster_hash TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    name TEXT,
+    user_id TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    submitted_at INTEGER NOT NULL,
+    started_at INTEGER,
+    ended_at INTEGER,
+    resources TEXT NOT NULL,
+    num_nodes INTEGER NOT NULL,
+    accelerators TEXT,
+    nodes TEXT NOT NULL,
+    gpus TEXT NOT NULL,
+    exit_codes TEXT NOT NULL,
+    log_dir TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    git_commit TEXT,
+    spec TEXT NOT NULL,
+    PRIMARY KEY (cluster_hash, id),
+    UNIQUE (cluster_hash, request_id)
+  ) STRICT`,
+  `CREATE INDEX jobs_active ON jobs (cluster_hash, id)
+    WHERE status IN ('INIT', 'PENDING', 'SETTING_UP', 'RUNNING')`,
+
+  `CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT`,
+  `CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    user_id TEXT NOT NULL,
+    creator_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    last_used_at INTEGER
+  ) STRICT`,
+  `CREATE TABLE settings (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    updated_at INTEGER NOT NULL
+  ) STRICT`,
+];
