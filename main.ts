@@ -23,13 +23,8 @@ async function client(argv: readonly string[]): Promise<number> {
   const now = () => Date.now();
   const out = createTerminal({ stdout, stderr, stdin, env, signal: interrupt.signal, now });
   if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v") && !env("_SKY_COMPLETE")) {
-    const { VERSION_LINE } = await import("./cli/version.ts");
-    try {
-      out.line(VERSION_LINE);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `| true`: nobody wants to know
-    }
-    return 0;
+    const { printVersion } = await import("./cli/version.ts");
+    return printVersion(out);
   }
   const leave = (code: number) => {
     out.restore();
@@ -48,9 +43,8 @@ async function client(argv: readonly string[]): Promise<number> {
 function workingDirectory(): string {
   try {
     return Deno.cwd();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "/"; // it was removed under us; few commands mind
-    throw error;
+  } catch {
+    return "/"; // it was removed under us; few commands mind
   }
 }
 

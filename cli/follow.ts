@@ -41,6 +41,8 @@ function goesOn(io: Io, sky: Sky, id: string): void {
 export interface FollowOptions {
   /** Say, at Ctrl+C, that the request goes on and how to come back. Default true; false for quick questions. */
   readonly tellOnInterrupt?: boolean;
+  /** End the log with an empty line, unless the server did. */
+  readonly gap?: boolean;
 }
 
 /**
@@ -53,8 +55,21 @@ export async function followRequest<R>(
   id: RequestId<R>,
   options: FollowOptions = {},
 ): Promise<R> {
+  let end = "\n\n";
+  const decoder = new TextDecoder();
   try {
-    return await streaming(io, (sink, signal) => sky.streamAndGet(id, sink, { signal }));
+    const result = await streaming(io, (sink, signal) => {
+      const watched: LogSink = {
+        data: (bytes) => {
+          end = (end + decoder.decode(bytes.subarray(-2))).slice(-2);
+          sink.data(bytes);
+        },
+        status: (message) => sink.status(message),
+      };
+      return sky.streamAndGet(id, watched, { signal });
+    });
+    if (options.gap === true && end !== "\n\n") io.out.line();
+    return result;
   } catch (error) {
     if (io.signal.aborted && options.tellOnInterrupt !== false) goesOn(io, sky, id);
     throw error;

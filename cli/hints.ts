@@ -34,8 +34,8 @@ export function printHints(io: Io, launched: Launched): void {
   out.line(`${dim("└── ")}To teardown the cluster:\t${bold(`sky down ${cluster}`)}`);
 }
 
-/** Nodes of the local cloud are folders of this machine: there is nothing to log into. */
+/** Nodes of the local cloud (`ssh/local` to SkyPilot's clients) are folders of this machine: nothing to log into. */
 function hasSsh(handle: WireHandle | null): boolean {
   const { infra, cloud } = handle?.launched_resources ?? {};
-  return ![infra, cloud].some((name) => typeof name === "string" && /^local(\/|$)/i.test(name));
+  return ![infra, cloud].some((name) => typeof name === "string" && /^(ssh\/)?local(\/|$)/i.test(name));
 }

@@ -1,10 +1,12 @@
 /**
  * Terminal: the only place of the program that prints. Owns stdout, stderr, stdin, colour rules (cli.md §1.4),
- * prompts, the spinner and the progress bar. Markup rules are markup.ts's, answer rules prompt.ts's.
+ * prompts, the spinner and the progress bar. Markup rules are markup.ts's, answer rules prompt.ts's,
+ * the look of spinner and bar live_line.ts's.
  */
 import { stripAnsi } from "../core/ansi.ts";
 import { SkyError } from "../core/errors.ts";
 import type { Env } from "../core/paths.ts";
+import { cropToWidth, progressBar, spinnerFrame } from "./live_line.ts";
 import { AnsiFilter, plainMarkup, renderMarkup, stripColours } from "./markup.ts";
 import { LineReader, type LineSource, parseYesNo } from "./prompt.ts";
 
@@ -71,9 +73,7 @@ export interface TerminalOptions {
   now(): number;
 }
 
-const FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
 const FRAME_MS = 80;
-const BAR_CELLS = 40;
 const encoder = new TextEncoder();
 
 export function createTerminal(options: TerminalOptions): Terminal {
@@ -165,9 +165,8 @@ class LiveTerminal implements Terminal {
     if (!this.isTty) return;
     this.#setLive(
       message === null ? null : () => {
-        const frame = FRAMES[this.#frame % FRAMES.length] ?? "";
         const text = this.color ? renderMarkup(message) : plainMarkup(message);
-        return `${this.style.green(frame)} ${text}`;
+        return `${this.style.green(spinnerFrame(this.#frame))} ${text}`;
       },
     );
   }
@@ -175,7 +174,9 @@ class LiveTerminal implements Terminal {
   progress(label: string, done: number, total: number, options: { final?: boolean } = {}): void {
     const final = options.final ?? done >= total;
     if (this.#live === null) this.#barSince = this.#options.now();
-    const bar = () => this.#bar(label, done, total);
+    const bar = () => {
+      return progressBar(this.style, { label, done, total, spentMs: this.#options.now() - this.#barSince });
+    };
     if (this.isTty) this.#setLive(final ? null : bar);
     if (final) this.line(bar());
   }
@@ -258,26 +259,6 @@ class LiveTerminal implements Terminal {
       throw error;
     }
   }
-
-  #bar(label: string, done: number, total: number): string {
-    const share = total === 0 ? 1 : Math.min(1, done / total);
-    const filled = Math.round(share * BAR_CELLS);
-    const rest = BAR_CELLS - filled;
-    const cells = this.style.green("━".repeat(filled)) +
-      (this.color ? this.style.brightBlack("━".repeat(rest)) : " ".repeat(rest));
-    const percent = `${Math.round(share * 100)}`.padStart(3);
-    const spent = (this.#options.now() - this.#barSince) / 1000;
-    const left = share === 1 ? 0 : share === 0 ? null : spent * (1 - share) / share;
-    return `${this.style.bold(this.style.cyan(label))} ${cells} ${percent}% ${clock(left)}`;
-  }
-}
-
-/** Seconds as `h:mm:ss`. */
-function clock(seconds: number | null): string {
-  if (seconds === null) return "-:--:--";
-  const whole = Math.ceil(seconds);
-  const two = (value: number) => `${value}`.padStart(2, "0");
-  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }
 
 function makeStyle(color: boolean): Style {
@@ -295,17 +276,6 @@ function makeStyle(color: boolean): Style {
     white: paint(37),
     brightBlack: paint(90),
   };
-}
-
-/** A live line must not wrap, or it could not be erased. Escape sequences have no width. */
-function cropToWidth(line: string, width: number): string {
-  if (stripAnsi(line).length <= width) return line;
-  let shown = 0;
-  // deno-lint-ignore no-control-regex -- escape sequences are control characters
-  return line.replace(/\x1b\[[0-9;]*m|[\s\S]/gu, (piece) => {
-    if (piece.startsWith("\x1b[")) return piece;
-    return ++shown <= width ? piece : "";
-  });
 }
 
 /** A pipe may take less than offered, or (when someone made it non-blocking) nothing for a while. */

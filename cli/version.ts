@@ -19,3 +19,13 @@ export function commit(): string {
 export function printVersionJson(out: Terminal): void {
   out.json({ version: VERSION, commit: commit(), deno: Deno.version.deno, sqlite: SQLITE_VERSION });
 }
+
+/** `sky --version | true` must end quietly: the reader has what it wanted. */
+export function printVersion(out: Terminal): number {
+  try {
+    out.line(VERSION_LINE);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+  return 0;
+}

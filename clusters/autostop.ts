@@ -9,7 +9,7 @@ import { SkyError } from "../core/errors.ts";
 import { plural } from "../core/format.ts";
 import type { Task } from "../core/task.ts";
 import { needCluster, needUp } from "./find.ts";
-import { forgetCluster, settleStopped } from "./forget.ts";
+import { forgetCluster, settleStopped, sweepFolders } from "./forget.ts";
 import type { Guard } from "./guards.ts";
 import { endJobs } from "./jobs.ts";
 import { type Asker, cloudContext, cloudOf, serverAsker } from "./asker.ts";
@@ -103,7 +103,10 @@ export function isDue(cluster: ClusterRecord, options: { busy: boolean; now: num
   return Math.floor((options.now - since) / MINUTE_MS) >= idleMinutes;
 }
 
-/** One look at all clusters; stops or takes down those whose time is over. Errors of one do not stop the others. */
+/**
+ * One look at all clusters, about once a minute; stops or takes down those whose time is over, and sweeps up after
+ * clusters that are gone. Errors of one do not stop the others.
+ */
 export async function autostopTick(signal: AbortSignal, room: Room): Promise<void> {
   const clusters = await room.clusters.list();
   await Promise.all(clusters.map(async (cluster) => {
@@ -113,6 +116,7 @@ export async function autostopTick(signal: AbortSignal, room: Room): Promise<voi
       if (!signal.aborted) room.onFault(error, `autostop of cluster ${cluster.name}`);
     }
   }));
+  await sweepFolders(room);
 }
 
 async function tickOne(seen: ClusterRecord, signal: AbortSignal, room: Room): Promise<void> {

@@ -197,9 +197,12 @@ export async function finishJob(
   await log.end();
 }
 
-/** Durable before the first signal is sent, so that a crash in between does not make a failure of it. */
-export async function markEnd(log: JobLog, wish: EndWish): Promise<void> {
-  await log.mark(MARKS[wish]);
+/**
+ * Durable before the first signal is sent, so that a crash in between does not make a failure of it. False if the job
+ * is over.
+ */
+export async function markEnd(log: JobLog, wish: EndWish): Promise<boolean> {
+  return await log.mark(MARKS[wish]);
 }
 export function endWish(log: JobLog): EndWish | null {
   if (log.has(MARKS.cancel)) return "cancel";

@@ -97,17 +97,21 @@ export class JobKeeper {
     const entries = await this.#alone(async () => {
       await this.#adoptAll();
       const wanted = [...this.#entries.values()].filter((entry) => ids?.includes(entry.job.id) ?? true);
+      const marked = new Set<Entry>();
       // All are marked before one is ended, or its place would go to the next that is to be ended.
-      for (const entry of wanted) await markEnd(entry.log, wish);
-      for (const entry of wanted) {
+      for (const entry of wanted) if (await markEnd(entry.log, wish)) marked.add(entry);
+      for (const entry of marked) {
         if (entry.driver === null) await this.#endWaiting(entry);
       }
       await this.#placeWaiting();
-      return wanted;
+      return wanted.map((entry) => ({ entry, alive: marked.has(entry) && entry.driver !== null }));
     });
-    await Promise.all(entries.flatMap((entry) => [entry.driver?.kill(), entry.over.promise]));
+    await Promise.all(entries.flatMap(({ entry, alive }) => [
+      alive ? entry.driver?.kill() : undefined,
+      entry.over.promise,
+    ]));
     const { cluster, jobs } = this.#options;
-    const rows = await jobs.list(cluster.hash, { ids: entries.map((entry) => entry.job.id) });
+    const rows = await jobs.list(cluster.hash, { ids: entries.map(({ entry }) => entry.job.id) });
     return rows.filter((job) => job.status === endedBy(job, wish).status).map((job) => job.id);
   }
 

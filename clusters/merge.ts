@@ -104,12 +104,14 @@ export class JobLog implements AsyncDisposable {
     });
   }
 
-  /** Remember a name without a line, at most once; `has` tells it, after a restart too. */
-  mark(name: string): Promise<void> {
+  /** Remember a name without a line, over restarts too; `has` tells it. False if the log has ended: too late. */
+  mark(name: string): Promise<boolean> {
     return this.#alone(async () => {
-      if (this.#notes.has(name)) return;
+      if (this.#index === null) return false;
+      if (this.#notes.has(name)) return true;
       await this.#record({ kind: "note", at: this.#at, name, text: null });
       this.#notes.add(name);
+      return true;
     });
   }
 

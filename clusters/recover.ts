@@ -8,7 +8,7 @@ import { abandonJobs } from "./jobs.ts";
 import type { Room } from "./room.ts";
 
 /** A cluster that cannot be reached is waited for in the background. */
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 1000;
 
 /** Resolves when the jobs of all reachable clusters are looked after. */
 export async function recoverJobs(room: Room): Promise<void> {

@@ -3,6 +3,8 @@
  * config_schema.ts's, `--config` flags config_flags.ts's. Pure.
  */
 
+import { isMap } from "./plain.ts";
+
 /** The merged config as parsed YAML, snake_case keys. */
 export type SkyConfig = Readonly<Record<string, unknown>>;
 
@@ -21,10 +23,10 @@ const KUBERNETES_SECTIONS = ["pod_config", "custom_metadata"];
 
 /** Maps merge per key, everything else is replaced by the later one. */
 export function mergeConfig(base: SkyConfig, over: SkyConfig): SkyConfig {
-  return mergeMaps(base, over, false);
+  return mergeMaps({ base, over, named: false });
 }
 
-function mergeMaps(base: SkyConfig, over: SkyConfig, named: boolean): SkyConfig {
+function mergeMaps({ base, over, named }: { base: SkyConfig; over: SkyConfig; named: boolean }): SkyConfig {
   const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(over)) {
     const inside = named || KUBERNETES_SECTIONS.includes(key);
@@ -35,19 +37,17 @@ function mergeMaps(base: SkyConfig, over: SkyConfig, named: boolean): SkyConfig 
 }
 
 function mergeValues({ old, value, named }: { old: unknown; value: unknown; named: boolean }): unknown {
-  if (isMap(old) && isMap(value)) return mergeMaps(old, value, named);
+  if (isMap(old) && isMap(value)) return mergeMaps({ base: old, over: value, named });
   if (!named || !isNamedList(old) || !isNamedList(value)) return value;
   const items = new Map(old.map((item) => [item["name"], item as SkyConfig]));
-  for (const item of value) items.set(item["name"], mergeMaps(items.get(item["name"]) ?? {}, item, true));
+  for (const over of value) {
+    items.set(over["name"], mergeMaps({ base: items.get(over["name"]) ?? {}, over, named: true }));
+  }
   return [...items.values()];
 }
 
 function isNamedList(value: unknown): value is Record<string, unknown>[] {
   return Array.isArray(value) && value.every((item) => isMap(item) && typeof item["name"] === "string");
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
 /** What only the server's own config decides (wire.md §16.11). */

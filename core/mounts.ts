@@ -6,7 +6,8 @@ import { join } from "@std/path";
 import { SkyError } from "./errors.ts";
 import { pyRepr } from "./format.ts";
 import * as schema from "./schema.ts";
-import { check, isMap, type Plain } from "./schema_words.ts";
+import { isMap, type Plain } from "./plain.ts";
+import { check } from "./schema_words.ts";
 import type { Task } from "./task.ts";
 
 const WORKDIR_ON_NODE = "~/sky_workdir";

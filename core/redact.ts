@@ -2,7 +2,7 @@
 import { DOCKER_PASSWORD } from "./envs.ts";
 import { isSkyError } from "./errors.ts";
 import type { Resources } from "./resources.ts";
-import { isMap, type Plain } from "./schema_words.ts";
+import { isMap, type Plain } from "./plain.ts";
 import type { Task } from "./task.ts";
 import { dumpAll, parseDocuments, replaceValues } from "./yaml.ts";
 

@@ -11,7 +11,8 @@ import { checkLabels } from "./labels.ts";
 import { parsePorts } from "./ports.ts";
 import { DEFAULT_DISK_GB, newResources, type Resources, type ResourcesChoice } from "./resources.ts";
 import * as schema from "./schema.ts";
-import { check, isMap, type Plain, withoutNulls } from "./schema_words.ts";
+import { isMap, type Plain, withoutNulls } from "./plain.ts";
+import { check } from "./schema_words.ts";
 import { parseCpus, parseDiskSize, parseLocalDisk, parseMemory } from "./sizes.ts";
 
 const PREFIX = "Invalid resources YAML: ";

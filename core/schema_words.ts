@@ -6,16 +6,12 @@ import * as v from "valibot";
 import { closeMatches } from "./closest.ts";
 import { type ErrorCode, SkyError } from "./errors.ts";
 import { pyRepr, shortRepr } from "./format.ts";
+import { isMap, type Plain } from "./plain.ts";
 
 type Issue = v.BaseIssue<unknown>;
-export type Plain = Readonly<Record<string, unknown>>;
 
 function notOfType(...types: string[]): (issue: Issue) => string {
   return (issue) => `${shortRepr(issue.input)} is not of type ${types.map(pyRepr).join(", ")}`;
-}
-
-export function isMap(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
 export const text = () => v.string(notOfType("string"));
@@ -241,9 +237,4 @@ function jsonPath(path: Fault["path"]): string {
     return /^[a-zA-Z][a-zA-Z0-9_]*$/.test(key) ? `.${key}` : `[${shortRepr(key)}]`;
   });
   return `$${steps.join("")}`;
-}
-
-/** The map without its null values, as the reference does before it checks a section. */
-export function withoutNulls(value: Plain): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null && item !== undefined));
 }

@@ -9,7 +9,8 @@ import { checkFileMounts } from "./mounts.ts";
 import { anyResources, newResources } from "./resources.ts";
 import { checkResources, parseResources } from "./resources_parse.ts";
 import * as schema from "./schema.ts";
-import { check, isMap, type Plain, withoutNulls } from "./schema_words.ts";
+import { isMap, type Plain, withoutNulls } from "./plain.ts";
+import { check } from "./schema_words.ts";
 import type { GitWorkdir, Task } from "./task.ts";
 
 export interface ParseOptions extends VarInputs {
@@ -126,6 +127,12 @@ function taskMap(document: unknown): Record<string, unknown> {
     );
   }
   const config = withoutNulls(document);
+  const { secrets } = config;
+  if (secrets !== undefined && typeof secrets !== "object") {
+    // The usual message would show the value.
+    const path = "Check problematic field(s): $.secrets";
+    throw new SkyError("invalid_task", `${PREFIX}'<redacted>' is not of type 'dict'. ${path}`);
+  }
   for (const section of ["envs", "secrets"]) {
     const vars = config[section];
     if (isMap(vars)) config[section] = textMap(vars);
@@ -165,7 +172,9 @@ function reference(text: string): string {
   if (REFERENCE.test(text)) return text;
   throw new SkyError(
     "invalid_argument",
-    `Invalid secret in array form: ${shortRepr(text)}. Use "secrets:NAME", where NAME may begin with ` +
+    `Invalid secret in array form: ${
+      shortRepr(text.replace(/=.*/s, "=<redacted>"))
+    }. Use "secrets:NAME", where NAME may begin with ` +
       `"personal.", "workspace." or "global.".`,
   );
 }

@@ -5,7 +5,7 @@
 import { SkyError } from "./errors.ts";
 import { pyRepr, shortRepr } from "./format.ts";
 import { resourcesYaml } from "./resources_parse.ts";
-import { isMap, type Plain, withoutNulls } from "./schema_words.ts";
+import { isMap, type Plain, withoutNulls } from "./plain.ts";
 import { parseSeconds } from "./sizes.ts";
 import type { Dag, Task } from "./task.ts";
 import { type ParseOptions, parseTask } from "./task_parse.ts";

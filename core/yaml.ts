@@ -26,7 +26,7 @@ export function parseDocuments(text: string, options: YamlOptions = {}): YamlDoc
   const parsed = readNodes(text, options);
   return parsed.map((each, i) => ({
     value: toData(each, options.asText),
-    source: sourceOf(text, i === 0 ? 0 : startOf(each), parsed[i + 1]),
+    source: withoutMarker(text.slice(i === 0 ? 0 : startOf(each), endOf(parsed[i + 1]))),
   }));
 }
 
@@ -44,8 +44,12 @@ function startOf(parsed: ParsedYaml): number {
   return parsed.document.range[0];
 }
 
-function sourceOf(text: string, start: number, next: ParsedYaml | undefined): string {
-  const source = text.slice(start, next === undefined ? text.length : startOf(next));
+/** A document ends where the next one begins. */
+function endOf(next: ParsedYaml | undefined): number | undefined {
+  return next === undefined ? undefined : startOf(next);
+}
+
+function withoutMarker(source: string): string {
   return source.replace(/^---(?:[ \t]+|\r?\n|$)/, "");
 }
 

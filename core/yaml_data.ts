@@ -32,6 +32,12 @@ export function offsetOf(node: Node): number {
 
 type Item = (node: Node | null) => unknown;
 
+interface MapReading {
+  readonly item: Item;
+  /** Keys whose values are maps of text. */
+  readonly sections?: readonly string[];
+}
+
 class Converter {
   readonly #fail: ParsedYaml["fail"];
   readonly #anchors = new Map<string, Node>();
@@ -46,7 +52,7 @@ class Converter {
 
   document(root: Node | null, asText: readonly string[]): unknown {
     if (!isMap(root) || asText.length === 0) return this.#data(root);
-    return this.#map(root, (node) => this.#data(node), (name) => asText.includes(name));
+    return this.#map(root, { item: (node) => this.#data(node), sections: asText });
   }
 
   #data(node: Node | null): unknown {
@@ -70,7 +76,7 @@ class Converter {
   }
 
   #collection(node: Node): unknown {
-    if (isMap(node)) return this.#map(node, (item) => this.#data(item));
+    if (isMap(node)) return this.#map(node, { item: (value) => this.#data(value) });
     if (!isSeq(node)) return this.#fail("found an unknown node", offsetOf(node));
     this.#enter(node, "seq");
     const items = (node.items as Node[]).map((item) => this.#data(item));
@@ -78,12 +84,7 @@ class Converter {
     return items;
   }
 
-  /** `sections`: keys whose values are maps of text. */
-  #map(
-    node: YAMLMap,
-    item: Item,
-    sections: (name: string) => boolean = () => false,
-  ): Record<string, unknown> {
+  #map(node: YAMLMap, { item, sections = [] }: MapReading): Record<string, unknown> {
     this.#enter(node, "map");
     const own = new Map<string, unknown>();
     const merged = new Map<string, unknown>();
@@ -96,7 +97,7 @@ class Converter {
       }
       const name = this.#key(key);
       if (own.has(name)) this.#fail(`found duplicate key ${pyRepr(name)}`, offsetOf(key));
-      own.set(name, sections(name) ? this.#section(value) : item(value));
+      own.set(name, sections.includes(name) ? this.#section(value) : item(value));
     }
     this.#open.delete(node);
     // fromEntries defines its keys, so `__proto__` is a key like any other.
@@ -108,14 +109,14 @@ class Converter {
     const parts = isSeq(source) ? source.items as Node[] : [source];
     return parts.flatMap((part) => {
       const target = this.#resolved(part);
-      if (isMap(target)) return Object.entries(this.#map(target, item));
+      if (isMap(target)) return Object.entries(this.#map(target, { item }));
       return this.#fail("expected a mapping or list of mappings for merging", target ? offsetOf(target) : 0);
     });
   }
 
   #section(node: Node | null): unknown {
     const target = this.#resolved(node);
-    return isMap(target) ? this.#map(target, (item) => this.#text(item)) : this.#data(node);
+    return isMap(target) ? this.#map(target, { item: (value) => this.#text(value) }) : this.#data(node);
   }
 
   #text(node: Node | null): string | null {

@@ -1,5 +1,5 @@
 /** One open request in memory: where it stands, how it is told to stop, what it holds. Leaves moving it to schedule.ts and run.ts. */
-import type { SkyError } from "../core/errors.ts";
+import { SkyError } from "../core/errors.ts";
 import type { Lane, RequestStatus } from "../core/request.ts";
 import type { Ticket } from "./ticket.ts";
 
@@ -86,6 +86,12 @@ export class Entry implements EntryFacts {
   stop(kind: "cancel" | "drain", reason: SkyError): void {
     if (this.stopped !== "cancel") this.stopped = kind;
     this.#abort.abort(reason);
+  }
+
+  /** Throws once nothing this run does may have an effect. */
+  check(): void {
+    if (!this.fenced) return;
+    throw this.signal.reason ?? new SkyError("request_cancelled", `Request ${this.id} is over`);
   }
 
   leave(): void {

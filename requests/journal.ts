@@ -30,6 +30,7 @@ export class Journal {
   async step<T>(name: string, work: () => Promise<T>): Promise<T> {
     const { entry, log } = this.#options;
     entry.signal.throwIfAborted();
+    entry.check();
     const kept = this.#kept.get(name);
     if (kept !== undefined) {
       this.#behind.delete(name);
@@ -51,7 +52,7 @@ export class Journal {
     log.caughtUp();
     failpoint("before_step");
     const value = await work();
-    if (entry.fenced) throw entry.signal.reason;
+    entry.check();
     const result = JSON.stringify(value) ?? null;
     // The text first: a step that counts as finished has printed all of it.
     const logEnd = await log.flush();

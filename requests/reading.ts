@@ -19,7 +19,7 @@ export interface ListQuery {
 }
 
 /** Rows per turn of the event loop: a long list does not keep others waiting. */
-const PAGE = 500;
+const PAGE = 250;
 const MATCHES = 1000;
 const SHOWN = 10;
 

@@ -90,9 +90,7 @@ export async function untilDead(entry: Entry, around: Surroundings): Promise<boo
 }
 
 async function attempt(entry: Entry, around: Surroundings, file: LogFile): Promise<Outcome> {
-  const log = new RequestLog(file, () => {
-    if (entry.fenced) throw fence(entry);
-  });
+  const log = new RequestLog(file, () => entry.check());
   const lines = around.options.makeLog((bytes) => log.append(bytes));
   try {
     const seed = await around.store.seed(entry.id);
@@ -192,8 +190,4 @@ function contextOf(entry: Entry, seed: RequestSeed): Omit<Context, "log" | "step
     command: seed.command,
     signal: entry.signal,
   };
-}
-
-function fence(entry: Entry): unknown {
-  return entry.signal.reason ?? new SkyError("request_cancelled", `Request ${entry.id} is over`);
 }

@@ -54,7 +54,7 @@ export async function compile(target: string, out: string): Promise<string> {
       run(Deno.execPath(), ["bundle", "-q", "--minify", ...args], { cwd: root });
     await bundle(["--external", "./server.js", "-o", join(stage, "main.js"), "main.ts"]);
     await bundle(["-o", join(stage, "server.js"), "server/main.ts"]);
-    await fixRequire(join(stage, "server.js"));
+    for (const file of ["main.js", "server.js"]) await fixRequire(join(stage, file));
 
     const addon = await Deno.readFile(await npmPackageFile(addonPackage, LIBSQL, "index.node"));
     await Deno.writeFile(join(stage, "libsql.node.zst"), zstdCompressSync(addon));

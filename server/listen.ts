@@ -2,6 +2,7 @@
  * The listeners: a unix socket that only this user can reach, and TCP. Owns addresses and their errors; what is
  * answered is app.ts.
  */
+import { delay } from "@std/async/delay";
 import type { Hono } from "hono";
 import { SkyError } from "../core/errors.ts";
 import type { AppEnv } from "./deps.ts";
@@ -18,7 +19,7 @@ export interface ListenOptions {
 export interface Listening {
   readonly url: string;
   readonly port: number;
-  /** No new connections; resolves when every open exchange has ended, or was cut off after `graceMs`. */
+  /** Waits for open exchanges, cuts off after `graceMs` those that have not ended, and listens no more. */
   close(options: { graceMs: number }): Promise<void>;
 }
 
@@ -34,26 +35,43 @@ export function listen(app: Hono<AppEnv>, options: ListenOptions): Listening {
   };
   const end = new AbortController();
   const shared = { signal: end.signal, onError: failed, onListen: () => {} };
+  const exchanges = new Set<Promise<void>>();
+  const answer = (request: Request, info: Deno.ServeHandlerInfo, bindings: AppEnv["Bindings"]) => {
+    // The promise rejects when the client leaves early; either way it is over.
+    const over = info.completed.catch(() => {}).finally(() => exchanges.delete(over));
+    exchanges.add(over);
+    return app.fetch(request, bindings);
+  };
   const tcp = onTcp(options, () => {
-    return Deno.serve({ ...shared, hostname: bindable(host), port }, (request, info) => {
-      const { remoteAddr } = info;
-      return app.fetch(request, { remote: remoteAddr, localPort: tcp.addr.port });
-    });
-  });
-  const unix = onSocket(socket, () => {
     return Deno.serve(
-      { ...shared, path: socket },
-      (request) => app.fetch(request, { remote: unixAddr(socket) }),
+      { ...shared, hostname: bindable(host), port },
+      (request, info) => answer(request, info, { remote: info.remoteAddr, localPort: tcp.addr.port }),
     );
   });
+  let unix: Deno.HttpServer<Deno.UnixAddr>;
+  try {
+    unix = onSocket(socket, () => {
+      return Deno.serve(
+        { ...shared, path: socket },
+        (request, info) => answer(request, info, { remote: unixAddr(socket) }),
+      );
+    });
+  } catch (error) {
+    end.abort();
+    throw error;
+  }
   return {
     port: tcp.addr.port,
     url: `http://${shownHost(host)}:${tcp.addr.port}`,
     async close({ graceMs }) {
-      // Danger: shutdown waits for open streams without end; after the grace they are cut off.
-      const timer = setTimeout(() => end.abort(), graceMs);
-      await Promise.all([tcp.shutdown(), unix.shutdown()]);
-      clearTimeout(timer);
+      // Danger: Deno's own shutdown waits for open streams without end, and once it was called nothing can cut them
+      // off any more (the abort then throws where nobody can catch it). So waiting is done here.
+      const late = new AbortController();
+      const patience = delay(graceMs, { signal: late.signal }).catch(() => {});
+      await Promise.race([Promise.all(exchanges), patience]);
+      late.abort();
+      end.abort();
+      await Promise.all([tcp.finished, unix.finished]);
     },
   };
 }

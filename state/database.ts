@@ -6,7 +6,7 @@ import type { Client, InStatement, ResultSet } from "@libsql/client";
 import { setImmediate } from "node:timers";
 import { SkyError } from "../core/errors.ts";
 import { corrupt, databaseFault, isDiskFull } from "./faults.ts";
-import { migrations } from "./migrations/mod.ts";
+import { migrate } from "./migrate.ts";
 import { Space } from "./space.ts";
 
 export type Value = string | number | null | Uint8Array;
@@ -44,7 +44,7 @@ interface Member {
 /** Statements per commit: bounds how long one commit can hold the event loop. */
 const GROUP = 128;
 /** Files up to this size are checked whole at every start, larger ones only after an unclean end. */
-const CHECK_BYTES = 64 * 1024 * 1024;
+const CHECK_BYTES = 32 * 1024 * 1024;
 
 export class Database {
   readonly path: string;
@@ -249,33 +249,6 @@ async function prepare(
     }
   }
   await migrate(client, options);
-}
-
-async function migrate(client: Client, options: { path: string; now: () => number }): Promise<void> {
-  const found = await client.execute("SELECT name FROM sqlite_schema WHERE name = 'migrations'");
-  let version = 0;
-  if (found.rows.length > 0) {
-    const { rows } = await client.execute("SELECT max(version) AS version FROM migrations");
-    version = Number(rows[0]?.["version"] ?? 0);
-  }
-  const newest = migrations.at(-1)?.version ?? 0;
-  if (version > newest) {
-    throw new SkyError(
-      "version_mismatch",
-      `The database '${options.path}' has schema ${version}, this sky knows up to ${newest}`,
-      { hint: "Use the newer sky that wrote it, or set SKY_HOME to another folder" },
-    );
-  }
-  for (const migration of migrations.filter((each) => each.version > version)) {
-    await client.batch([
-      "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT",
-      ...migration.sql,
-      {
-        sql: "INSERT INTO migrations (version, applied_at) VALUES (?, ?)",
-        args: [migration.version, Math.floor(options.now())],
-      },
-    ], "write");
-  }
 }
 
 async function bytesOf(path: string): Promise<number> {

@@ -7,7 +7,7 @@
  */
 import { describe, SkyError } from "../core/errors.ts";
 import { diskFull, isDiskFull } from "./faults.ts";
-import { type FollowOptions, followStream, readAt } from "./log_follow.ts";
+import { type FollowOptions, followStream, join, readRange } from "./log_follow.ts";
 
 export type { FollowOptions } from "./log_follow.ts";
 
@@ -114,16 +114,8 @@ export class LogFile {
   }
 
   /** Bytes of the file from an offset, at most `limit`; fewer at its end. */
-  async read(offset: number, limit: number): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    let length = 0;
-    while (length < limit) {
-      const piece = await readAt(this.path, { position: offset + length, limit: limit - length });
-      if (piece === null) break;
-      pieces.push(piece);
-      length += piece.length;
-    }
-    return join(pieces, length);
+  read(offset: number, limit: number): Promise<Uint8Array> {
+    return readRange(this.path, { position: offset, limit });
   }
 
   /** Add bytes at the end, in order. Returns at once: a fast producer waits for `flush()` between pieces. */
@@ -285,17 +277,6 @@ export class LogFile {
       cause: this.#failure,
     });
   }
-}
-
-function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  if (pieces.length === 1 && pieces[0] !== undefined) return pieces[0];
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
 }
 
 function sizeOf(path: string): number {

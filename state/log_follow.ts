@@ -77,7 +77,7 @@ export function followStream(source: FollowSource, options: FollowOptions): Read
 }
 
 /** Some bytes at a position, at least one; null at the end, or when the log was swept away. */
-export async function readAt(
+async function readAt(
   path: string,
   options: { position: number; limit: number },
 ): Promise<Uint8Array | null> {
@@ -96,4 +96,32 @@ export async function readAt(
   } finally {
     file.close();
   }
+}
+
+/** Bytes from a position, at most `limit`; fewer at the end. */
+export async function readRange(
+  path: string,
+  options: { position: number; limit: number },
+): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  while (length < options.limit) {
+    const rest = { position: options.position + length, limit: options.limit - length };
+    const piece = await readAt(path, rest);
+    if (piece === null) break;
+    pieces.push(piece);
+    length += piece.length;
+  }
+  return join(pieces, length);
+}
+
+export function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  if (pieces.length === 1 && pieces[0] !== undefined) return pieces[0];
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
 }

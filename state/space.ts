@@ -2,6 +2,7 @@
  * The disk's last metres. Owns a reserve file that is given up so that final states can still be written on a
  * full disk, and the answer to "may new work be accepted?". Leaves deciding what is urgent to its callers.
  */
+import { dirname } from "@std/path";
 import { diskFull, isDiskFull } from "./faults.ts";
 
 const BLOCK = 64 * 1024;
@@ -63,7 +64,7 @@ export class Space {
       this.#probing ??= this.#probe().finally(() => this.#probing = null);
       await this.#probing;
     }
-    if (this.#full) throw diskFull(this.#path);
+    if (this.#full) throw diskFull(dirname(this.#path));
   }
 
   /** Space is back when as much as the reserve can be written once more. */

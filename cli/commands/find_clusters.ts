@@ -4,9 +4,9 @@
  */
 import type { ClusterView } from "../../api/clusters.ts";
 import { matchesGlob, matchNames } from "../../core/names.ts";
-import type { Sky } from "../../sdk/client.ts";
+import type { RequestId, Sky } from "../../sdk/client.ts";
 import type { Io } from "../command.ts";
-import { ask, followRequest } from "../follow.ts";
+import { ask, followRequest, streaming } from "../follow.ts";
 
 export interface ClusterQuestion {
   /** Names and globs; null for all. */
@@ -19,7 +19,7 @@ export interface ClusterQuestion {
   readonly refresh?: "AUTO" | "FORCE";
   /** Leave out everything that only `-v` shows. */
   readonly summary?: boolean;
-  /** Where lines about missing names go; default stdout. */
+  /** Takes lines about missing names and what the server tells, where stdout is for data only. */
   readonly say?: (line: string) => void;
 }
 
@@ -35,13 +35,33 @@ export async function findClusters(io: Io, sky: Sky, question: ClusterQuestion):
   } as const;
   const found = refresh === undefined
     ? await ask(io, sky, "status", input)
-    : await followRequest(io, sky, await sky.status(input), { tellOnInterrupt: false });
+    : question.say === undefined
+    ? await followRequest(io, sky, await sky.status(input), { tellOnInterrupt: false })
+    : await listen(io, sky, { id: await sky.status(input), say: question.say });
   const { missing } = matchNames(names ?? [], found.map((cluster) => cluster.name));
   if (missing.length > 0) {
     const say = question.say ?? ((line) => io.out.line(line));
     say(`Cluster(s) not found: ${io.out.style.bold(missing.join(", "))}.`);
   }
   return found.toSorted((a, b) => b.launched_at - a.launched_at);
+}
+
+/** Follow a request without writing its log to stdout. */
+async function listen<R>(
+  io: Io,
+  sky: Sky,
+  { id, say }: { id: RequestId<R>; say: (line: string) => void },
+): Promise<R> {
+  const decoder = new TextDecoder();
+  let log = "";
+  const result = await streaming(io, (sink, signal) => {
+    const data = (bytes: Uint8Array) => {
+      log += decoder.decode(bytes, { stream: true });
+    };
+    return sky.streamAndGet(id, { data, status: sink.status }, { signal });
+  });
+  for (const line of log.split("\n")) if (line !== "") say(line);
+  return result;
 }
 
 /** In the order in which the names and globs were typed. */

@@ -88,6 +88,12 @@ async function run(io: Io, input: Input, { json }: { json: boolean }): Promise<n
     }),
     wish.all ? accelerators(io, sky, wish) : null,
   ]);
+  if (Object.keys(counts).length === 0) {
+    out.line(
+      `No accelerators in the enabled infra. To see what is enabled, run: ${out.style.bold("sky check")}`,
+    );
+    return 0;
+  }
   out.line(quantityTables(counts, { others: wish.all }));
   if (details !== null) {
     for (const table of detailTables(offersOf(details), { region: "none" })) {

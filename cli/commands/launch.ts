@@ -120,7 +120,7 @@ async function run(io: Io, input: Input): Promise<number> {
     submitted(io, sky, id, "sky.launch");
     return 0;
   }
-  const { job_id: jobId, handle } = await followRequest(io, sky, id);
+  const { job_id: jobId, handle } = await followRequest(io, sky, id, { gap: !dryrun });
   if (dryrun) return 0;
   const detach = input.pair("detach-run") === true;
   const code = jobId === null || detach ? 0 : await followJob(io, sky, { cluster, jobId });

@@ -81,7 +81,7 @@ async function askClusters(io: Io, sky: Sky, input: Input): Promise<ClusterView[
     allUsers: input.flag("all-users") || named,
     ...(input.flag("refresh") ? { refresh: "FORCE" as const } : {}),
     summary: !input.flag("verbose"),
-    say: (line) => json ? io.out.error(line) : io.out.line(line),
+    ...(json ? { say: (line: string) => io.out.error(line) } : {}),
   });
   const debug = ["1", "true"].includes((io.env("SKYPILOT_DEBUG") ?? "").toLowerCase());
   // Clusters of managed jobs come and go by themselves.

@@ -57,14 +57,16 @@ export async function showSections(io: Io, sections: Sections): Promise<string[]
   ];
 }
 
-/** Wait with a spinner, unless the answer is already here. */
+/** Before a spinner is worth its flicker. */
+const PATIENCE_MS = 150;
+
+/** Wait, with a spinner when it takes a while. */
 async function answer<T>(io: Io, pending: Settled<T>, what: string): Promise<Outcome<T>> {
-  const early = await Promise.race([pending, Promise.resolve(null)]);
-  if (early !== null) return early;
-  io.out.spinner(`[cyan]Checking ${what}[/]`);
+  const timer = setTimeout(() => io.out.spinner(`[cyan]Checking ${what}[/]`), PATIENCE_MS);
   try {
     return await pending;
   } finally {
+    clearTimeout(timer);
     io.out.spinner(null);
   }
 }

@@ -34,11 +34,12 @@ export async function answerStreaming(
       return { status: record.status, exitCode: typeof result === "number" ? result : null, notice: null };
     },
     closed() {
-      deps.exchanges.close(id);
-      if (!done) {
-        deps.engine.cancel({ ids: [id] }, user).catch((error) => deps.log.fault(`cancel ${id}`, error));
-      }
       gone.abort();
+      if (done) return;
+      // Cancelled first: a work that is let go of before would end as if its log had been read.
+      deps.engine.cancel({ ids: [id] }, user)
+        .catch((error) => deps.log.fault(`cancel ${id}`, error))
+        .finally(() => deps.exchanges.close(id));
     },
   };
   const { beatMs, heartbeatMs } = deps.timing;

@@ -33,13 +33,16 @@ export class Addresses {
 }
 
 async function ask(cluster: ClusterRecord, room: Room): Promise<Ips | null> {
-  const limit = AbortSignal.timeout(PATIENCE_MS);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), PATIENCE_MS);
   try {
-    const nodes = await nodesOf(cluster, serverAsker(room, limit), room);
+    const nodes = await nodesOf(cluster, serverAsker(room, limit.signal), room);
     if (nodes.length === 0) return null;
     return nodes.map((node) => [node.internalIp, node.externalIp ?? node.internalIp] as const);
   } catch (error) {
-    if (limit.aborted) return null; // the status is shown all the same, without addresses
+    if (limit.signal.aborted) return null; // the status is shown all the same, without addresses
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }

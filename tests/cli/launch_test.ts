@@ -186,7 +186,7 @@ Deno.test("launch -d follows nothing and still gives hints; --dryrun gives none"
 Deno.test("launch without a run section has no job block; local clusters have no ssh line", async () => {
   const local = {
     job_id: null,
-    handle: { launched_resources: { infra: "local" } },
+    handle: { launched_resources: { infra: "ssh/local" } },
   } as unknown as Script["launch"];
   const ran = await sky(["launch", "-c", "my-cluster", "-y"], {
     script: { logs: { launch: "" }, ...(local === undefined ? {} : { launch: local }) },
@@ -201,6 +201,13 @@ Deno.test("launch without a run section has no job block; local clusters have no
     (parse(String(ran.call("launch").task).split("---\n")[1] ?? "") as { run?: string }).run,
     undefined,
   );
+});
+
+Deno.test("launch parts provisioning and job by one empty line, whoever prints it", async () => {
+  const short = { ...SCRIPT, logs: { launch: PROVISION.trimEnd() } };
+  const own = await sky([...LAUNCH, "-y"], { script: short });
+  const theirs = await sky([...LAUNCH, "-y"], { script: SCRIPT });
+  assertEquals(own.out, theirs.out);
 });
 
 Deno.test("launch names the dashboard of a remote server", async () => {

@@ -156,7 +156,11 @@ Deno.test("JobLog after a kill at any point holds the same bytes and loses nothi
  * What kill -9 may leave: the index ends anywhere (a record may be torn), the log anywhere between its end and
  * what the index promises. Returns the bytes a follower may have seen.
  */
-async function kill(folder: string, next: Random, options: { keep: number }): Promise<Uint8Array<ArrayBuffer>> {
+async function kill(
+  folder: string,
+  next: Random,
+  options: { keep: number },
+): Promise<Uint8Array<ArrayBuffer>> {
   const indexPath = join(folder, "run.idx");
   const lines = (await Deno.readTextFile(indexPath)).split("\n").slice(0, -1);
   const log = await Deno.readFile(logPath(folder)).catch(() => new Uint8Array());
@@ -165,7 +169,8 @@ async function kill(folder: string, next: Random, options: { keep: number }): Pr
   const kept = 1 + next.below(lines.length);
   const after = starts.slice(kept).find((start) => start !== null) ?? log.length;
   const last = starts.slice(0, kept).findLast((start) => start !== null) ?? 0;
-  const size = Math.max(options.keep, last) + next.below(Math.max(1, after - Math.max(options.keep, last) + 1));
+  const size = Math.max(options.keep, last) +
+    next.below(Math.max(1, after - Math.max(options.keep, last) + 1));
   const torn = next.below(2) === 0 ? (lines[kept] ?? "").slice(0, next.below(10)) : "";
   await Deno.writeTextFile(indexPath, lines.slice(0, kept).map((line) => `${line}\n`).join("") + torn);
   if (log.length > 0) await Deno.truncate(logPath(folder), Math.min(size, log.length));

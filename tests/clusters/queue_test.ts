@@ -108,7 +108,8 @@ Deno.test("place never gives out more than there is, whatever comes and goes", (
       assert(here.length * 0.5 <= whole.cpus);
       for (const index of whole.accelerators?.indexes ?? []) {
         const used = here.reduce(
-          (sum, holder) => sum + (holder.gpus[holder.nodes.indexOf(node)]?.includes(index) ? holder.share : 0),
+          (sum, holder) =>
+            sum + (holder.gpus[holder.nodes.indexOf(node)]?.includes(index) ? holder.share : 0),
           0,
         );
         assert(used <= 1 + 1e-9, `GPU ${index} is given out ${used} times`);

@@ -2,6 +2,7 @@
 import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { openClouds } from "../../clouds/registry.ts";
+import type { LaunchOptions } from "../../clusters/launch.ts";
 import { openRoom, type Room } from "../../clusters/room.ts";
 import { stripAnsi } from "../../core/ansi.ts";
 import type { Cloud } from "../../clouds/cloud.ts";
@@ -63,7 +64,9 @@ export class World {
     const logs = new LogFiles();
     const faults: string[] = [];
     // Only the clouds of this test: `local` is there when the test names it.
-    const all = openClouds(Object.fromEntries([...this.clouds].map(([name, cloud]) => [name, () => Promise.resolve(cloud)])));
+    const all = openClouds(
+      Object.fromEntries([...this.clouds].map(([name, cloud]) => [name, () => Promise.resolve(cloud)])),
+    );
     const room = await openRoom({
       database,
       clouds: { names: [...this.clouds.keys()], load: (name) => all.load(name) },
@@ -100,7 +103,10 @@ function makeContext(now: () => number, options: Partial<ContextOptions>): TestC
     config: {},
     command: options.command ?? "sky test",
     signal: controller.signal,
-    log: { line: (text) => lines.push(...stripAnsi(text).split("\n")), status: (text) => statuses.push(text) },
+    log: {
+      line: (text) => lines.push(...stripAnsi(text).split("\n")),
+      status: (text) => statuses.push(text),
+    },
     async step<T>(name: string, work: () => Promise<T>): Promise<T> {
       controller.signal.throwIfAborted();
       if (steps.has(name)) return steps.get(name) as T;
@@ -163,3 +169,24 @@ export async function textOf(stream: ReadableStream<Uint8Array>): Promise<string
   for await (const bytes of stream) text += decoder.decode(bytes, { stream: true });
   return stripAnsi(text + decoder.decode());
 }
+
+/** Flags of a plain `sky launch -c c1`. */
+export function launchOptions(options: Partial<LaunchOptions> = {}): LaunchOptions {
+  return {
+    clusterName: "c1",
+    retryUntilUp: false,
+    idleMinutes: null,
+    waitFor: null,
+    down: false,
+    dryrun: false,
+    noSetup: false,
+    fast: false,
+    quietOptimizer: false,
+    ...options,
+  };
+}
+
+/** Follow a whole log to its end. */
+export const ALL = { offset: null, tail: 0, follow: true };
+/** A plain stop or down. */
+export const NO_END = { purge: false, graceful: false, gracefulTimeout: null };

@@ -182,6 +182,8 @@ Deno.test("parseTask takes secrets as a map, as references, and refuses other fo
   const list = from("secrets: [secrets:A, 'secrets:workspace.B']");
   assertEquals([list.secrets, list.secretRefs], [{}, ["secrets:A", "secrets:workspace.B"]]);
   assertEquals(from("secrets: {'secrets:A': , B: x}").secrets, { B: "x" });
+  malformed("secrets: hunter2", "'<redacted>' is not of type 'dict'. Check problematic field(s): $.secrets");
+  refused("secrets: [TOKEN=hunter2]", /^Invalid secret in array form: 'TOKEN=<redacted>'/);
   refused("secrets: [A]", /^Invalid secret in array form: 'A'/);
   refused("secrets: ['secrets:a b']", /^Invalid secret in array form/);
   refused("secrets: {'secrets:A': x}", "Secret reference 'secrets:A' must not have a value.");

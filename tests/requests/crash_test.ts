@@ -78,6 +78,7 @@ class Life {
   ready: Extract<Answer, { kind: "ready" }> | null = null;
   records: RequestRecord[] | null = null;
   over = false;
+  #failure: unknown = null;
 
   constructor(model: Model, point = "") {
     this.model = model;
@@ -88,7 +89,9 @@ class Life {
       stdout: "piped",
     }).spawn();
     this.#writer = this.child.stdin.getWriter();
-    this.#reading = this.#read();
+    this.#reading = this.#read().catch((error: unknown) => void (this.#failure = error)).finally(() =>
+      this.over = true
+    );
   }
 
   async send(command: Command): Promise<void> {
@@ -99,24 +102,35 @@ class Life {
     const status = await this.child.status;
     await this.#reading;
     await this.#writer.close().catch(() => undefined); // broken by its death
+    if (this.#failure !== null) throw this.#failure;
     return status;
   }
 
   async #read(): Promise<void> {
     const lines = this.child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
     for await (const line of lines) {
-      if (!line.endsWith("}")) break; // cut off by the kill
-      const answer = JSON.parse(line) as Answer;
+      if (!line.endsWith("}.")) break; // cut off by the kill
+      const answer = JSON.parse(line.slice(0, -1)) as Answer;
       if (answer.kind === "ready") this.ready = answer;
       if (answer.kind === "records") this.records = answer.records;
       this.model.take(answer);
     }
-    this.over = true;
+  }
+
+  /** Whatever happened in a test, it does not live on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.child.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it is dead already
+    }
+    await this.child.status;
+    await this.#reading;
   }
 }
 
 async function cycle(model: Model, point: string): Promise<boolean> {
-  const life = new Life(model, point);
+  await using life = new Life(model, point);
   await until("it is ready or dead", () => life.ready !== null || life.over, 30_000);
   if (life.ready !== null) {
     const { open, waiting, running } = life.ready;
@@ -126,7 +140,7 @@ async function cycle(model: Model, point: string): Promise<boolean> {
   const start = performance.now();
   while (!life.over && performance.now() - start < Math.min(killAt, 4000)) {
     for (let n = 0; n < 4; n++) await life.send(model.next());
-    await life.send({ kind: "list" });
+    await life.send({ kind: "list", brief: true });
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   const struck = life.over;
@@ -137,14 +151,16 @@ async function cycle(model: Model, point: string): Promise<boolean> {
 
 /** A last life that is left alone until all is done. */
 async function settle(model: Model): Promise<RequestRecord[]> {
-  const life = new Life(model);
+  await using life = new Life(model);
   await until("it is ready", () => life.ready !== null, 30_000);
   await until("all are final", async () => {
-    await life.send({ kind: "list" });
+    await life.send({ kind: "list", brief: true });
     await new Promise((resolve) => setTimeout(resolve, 50));
     return life.records?.every((record) => record.finishedAt !== null) === true;
   }, 30_000);
-  await life.send({ kind: "list" });
+  life.records = null;
+  await life.send({ kind: "list", brief: false });
+  await until("the records came", () => life.records !== null, 30_000);
   await life.send({ kind: "stop" });
   assertEquals((await life.end()).code, 0);
   return life.records ?? [];
@@ -253,7 +269,7 @@ Deno.test(`Engine survives kill -9 at every failpoint (SKY_SEED=${seed})`, async
 Deno.test("Database survives kill -9 around a checkpoint", async () => {
   await withModel(seed + 2, async (model) => {
     for (const point of ["before_checkpoint", "after_checkpoint"]) {
-      const life = new Life(model, `${point}:1`);
+      await using life = new Life(model, `${point}:1`);
       await until("it is ready", () => life.ready !== null, 30_000);
       for (let n = 0; n < 40; n++) await life.send(model.next());
       await until("something was accepted", () => model.accepted.size > 10, 30_000);

@@ -241,6 +241,7 @@ Deno.test("Context.step shares, repeats after failure, and refuses once the requ
   let runs = 0;
   const late = Promise.withResolvers<void>();
   const seen: unknown[] = [];
+  let ran = 0;
   await using b = await bench({
     works: {
       "sky.x": async (_body, ctx) => {
@@ -262,7 +263,8 @@ Deno.test("Context.step shares, repeats after failure, and refuses once the requ
         ctx.signal.throwIfAborted();
       },
       "sky.leaky": (_body, ctx) => {
-        void late.promise.then(() => {
+        void late.promise.then(async () => {
+          await ctx.step("beyond", () => Promise.resolve(ran++)).catch((error: unknown) => seen.push(error));
           try {
             ctx.log.line("from beyond");
           } catch (error) {
@@ -281,7 +283,8 @@ Deno.test("Context.step shares, repeats after failure, and refuses once the requ
   const leaky = (await b.engine.submit(submission("sky.leaky"))).id;
   await b.engine.wait(leaky, never);
   late.resolve();
-  await until("it was refused", () => seen.length === 2);
+  await until("it was refused", () => seen.length === 3);
+  assertEquals(ran, 0);
   assert(seen.every((error) => isSkyError(error, "request_cancelled")));
   assertEquals(await textOf(b.engine.followLog(leaky, { offset: 0, signal: never })), "");
 });

@@ -2,17 +2,18 @@
  * A whole server in the process, without listeners: real database, engine, room and application over a temporary home.
  * Works can be replaced by request name, so that a test holds the request in its hand.
  */
+import type { Hono } from "hono";
 import { join } from "@std/path";
 import type { RequestPayload } from "../../api/requests.ts";
 import { HEADERS } from "../../api/wire.ts";
 import { openClouds } from "../../clouds/registry.ts";
 import { openRoom, type Room } from "../../clusters/room.ts";
-import { homePaths, type HomePaths } from "../../core/paths.ts";
+import { type HomePaths, homePaths } from "../../core/paths.ts";
 import { Engine } from "../../requests/engine.ts";
 import type { EngineLimits, Work } from "../../requests/submission.ts";
 import { createApp } from "../../server/app.ts";
 import { BODY_LIMITS, type BodyLimits } from "../../server/bodies.ts";
-import { type Deps, type Security, TIMING, type Timing } from "../../server/deps.ts";
+import { type AppEnv, type Deps, type Security, TIMING, type Timing } from "../../server/deps.ts";
 import { Exchanges } from "../../server/exchanges.ts";
 import { Addresses } from "../../server/handlers/addresses.ts";
 import type { World } from "../../server/handlers/handler.ts";
@@ -50,7 +51,12 @@ export interface Rig extends AsyncDisposable {
   /** Lines of the server's log. */
   readonly faults: string[];
   readonly draining: AbortController;
-  app(path: string, init?: RequestInit, bindings?: { remote?: Deno.Addr; localPort?: number }): Promise<Response>;
+  readonly http: Hono<AppEnv>;
+  app(
+    path: string,
+    init?: RequestInit,
+    bindings?: { remote?: Deno.Addr; localPort?: number },
+  ): Promise<Response>;
   /** POST JSON with the envelope of a user. */
   post(path: string, body?: Record<string, unknown>, init?: RequestInit): Promise<Response>;
   /** Submit and return the id. */
@@ -65,7 +71,8 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   const home = homePaths(join(userHome, ".sky", "server"));
   await prepareHome(home);
   const now = () => Date.now();
-  const env = (name: string) => name === "HOME" ? userHome : name === "PATH" ? Deno.env.get("PATH") : undefined;
+  const env = (name: string) =>
+    name === "HOME" ? userHome : name === "PATH" ? Deno.env.get("PATH") : undefined;
   const database = await Database.open({ path: home.database, now });
   const logs = new LogFiles();
   const faults: string[] = [];
@@ -141,7 +148,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     serverId: "rig",
     commit: "test",
   };
-  const app = createApp(deps);
+  const http = createApp(deps);
   const rig: Rig = {
     home,
     userHome,
@@ -150,7 +157,8 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     room,
     faults,
     draining,
-    app: async (path, init = {}, bindings = {}) => await app.request(path, init, bindings),
+    http,
+    app: async (path, init = {}, bindings = {}) => await http.request(path, init, bindings),
     post: (path, body = {}, init = {}) =>
       rig.app(path, {
         method: "POST",
@@ -195,8 +203,4 @@ export function held(): { work: Work; started: Promise<void>; release: (result: 
     return Promise.race([promise, aborted]);
   };
   return { work, started: started.promise, release: resolve };
-}
-
-export async function textOf(response: Response): Promise<string> {
-  return await response.text();
 }

@@ -94,8 +94,8 @@ export class FakeCloud implements Cloud {
   onUpload: (node: FakeNode, target: string, signal: AbortSignal) => Promise<void> | void = () => {};
 
   constructor(options: FakeCloudOptions) {
-    this.name = options.name ?? "fake";
-    this.displayName = options.displayName ?? "Fake";
+    this.name = options.name ?? "aws";
+    this.displayName = options.displayName ?? "AWS";
     this.capabilities = { ...ALL_CAPABILITIES, ...options.capabilities };
     this.folder = options.folder;
     this.offered = options.offers ?? [{}];
@@ -116,7 +116,11 @@ export class FakeCloud implements Cloud {
   offers(wish: Resources, _numNodes: number, _ctx: CloudContext): Promise<readonly Offer[] | NoOffer> {
     const fitting = this.offered
       .map((offer) => ({
-        resources: { ...fakeLaunched(this.name, offer), useSpot: wish.useSpot ?? false, ports: wish.ports ?? [] },
+        resources: {
+          ...fakeLaunched(this.name, offer),
+          useSpot: wish.useSpot ?? false,
+          ports: wish.ports ?? [],
+        },
       }))
       .filter(({ resources }) => fitsWish(wish, resources))
       .sort((a, b) => a.resources.hourlyCost - b.resources.hourlyCost);
@@ -346,7 +350,13 @@ export class FakeNode {
           this.uploads.push({ source, target });
           await copy(source, this.#path(target));
         }),
-      download: (source, target) => guard(() => copy(this.#path(source), target)),
+      download: (source, target) =>
+        guard(async () => {
+          const path = this.#path(source);
+          const there = await Deno.stat(path).then(() => true, () => false);
+          if (!there) throw new SkyError("file_not_found", `Cannot copy '${source}': there is no such file`);
+          await copy(path, target);
+        }),
       startJob: (job) => guard(() => this.#start(job)),
       jobState: (logDir, phase) => guard(() => this.#stateOf(logDir, phase)),
       killJob: (logDir, phase) => guard(() => this.#kill(logDir, phase)),

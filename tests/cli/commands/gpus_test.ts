@@ -136,6 +136,11 @@ Deno.test("gpus list says what is not there, and exits 0", async () => {
   assertEquals([ran.code, ran.text], [0, `Resources 'FOO'${text}`]);
   const three = await sky(["gpus", "list", "FOO:3"], { answers });
   assertEquals(three.text, `Resources 'FOO' with requested quantity 3${text}`);
+  const nothing = await sky(["gpus", "list"], { answers: { listAcceleratorCounts: () => ({}) } });
+  assertEquals(
+    nothing.text,
+    "No accelerators in the enabled infra. To see what is enabled, run: sky check\n",
+  );
   const k8s = await sky(["gpus", "list", "--infra", "k8s"], { answers: { enabledClouds: () => ["local"] } });
   assertEquals([k8s.code, k8s.text], [0, "Kubernetes is not enabled. To fix, run: sky check kubernetes \n"]);
 });

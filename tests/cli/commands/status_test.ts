@@ -344,6 +344,11 @@ Deno.test("status -o json is data only, with every field of cli.md §1.14 and no
   assertEquals(ran.out, JSON.stringify([record], null, 2) + "\n");
   assertEquals(keysOf(ran), ["status"]);
   assertEquals((await sky(["status", "-o", "json"], { answers: serverWith([]) })).out, "[]\n");
+  const refreshed = await sky(["status", "-r", "-o", "json"], {
+    answers: serverWith([]),
+    logs: { status: () => "Autodowned cluster: gone\n" },
+  });
+  assertEquals([refreshed.out, refreshed.err], ["[]\n", "Autodowned cluster: gone\n"]);
 });
 
 Deno.test("status calls this machine Local, whatever the handle calls it for official clients", async () => {
