@@ -115,7 +115,8 @@ class LiveTerminal implements Terminal {
     if (Number.isInteger(fromEnv) && fromEnv > 0) return fromEnv;
     if (!this.isTty) return 80;
     try {
-      return Deno.consoleSize().columns;
+      // Some pseudo-terminals have no size and say 0.
+      return Deno.consoleSize().columns || 80;
     } catch {
       return 80; // a terminal that does not tell its size
     }

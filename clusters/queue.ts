@@ -83,7 +83,9 @@ function fitNode(
   where: { node: number; held: readonly Held[] },
 ): readonly number[] | null {
   const here = where.held.filter((holder) => holder.nodes.includes(where.node));
-  const cpusLeft = units(whole.cpus) - here.length * units(CPUS_PER_JOB);
+  // The smallest node takes one job, too.
+  const cpus = Math.max(whole.cpus, CPUS_PER_JOB);
+  const cpusLeft = units(cpus) - here.length * units(CPUS_PER_JOB);
   if (cpusLeft < units(CPUS_PER_JOB)) return null;
   if (demand.gpus === 0) return [];
   if (whole.accelerators === null || !sameName(whole.accelerators.name, demand.gpuName)) return null;

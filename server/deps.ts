@@ -82,8 +82,8 @@ export interface AppEnv {
   Bindings: {
     /** Absent for calls within the process. */
     remote?: Deno.Addr;
-    /** Port of the listener. */
-    localPort?: number;
+    /** Of the TCP listener. */
+    local?: Deno.NetAddr;
   };
   Variables: { caller: Caller };
 }

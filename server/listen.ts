@@ -45,7 +45,7 @@ export function listen(app: Hono<AppEnv>, options: ListenOptions): Listening {
   const tcp = onTcp(options, () => {
     return Deno.serve(
       { ...shared, hostname: bindable(host), port },
-      (request, info) => answer(request, info, { remote: info.remoteAddr, localPort: tcp.addr.port }),
+      (request, info) => answer(request, info, { remote: info.remoteAddr, local: tcp.addr }),
     );
   });
   let unix: Deno.HttpServer<Deno.UnixAddr>;

@@ -62,7 +62,7 @@ async function identify(c: HonoContext<AppEnv>, deps: Deps, tcp: Deno.NetAddr | 
     throw new Refused(401, { detail: "Authentication required" }, { "WWW-Authenticate": "Bearer" });
   }
   if (security.peers !== null && isLoopback(tcp.hostname)) {
-    const uid = await security.peers.uidOf(tcp, c.env.localPort ?? 0);
+    const uid = c.env.local === undefined ? null : await security.peers.uidOf(tcp, c.env.local);
     if (uid !== 0 && uid !== security.uid) {
       throw new Refused(
         403,

@@ -2,9 +2,12 @@
  * Nodes as directories: `<folder>/<name on cloud>/node<i>` is the HOME of node i. Owns their layout, the file
  * in each that says whether it is up (`~/.sky/node.json`), and taking them away again.
  */
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import { describe, SkyError } from "../../core/errors.ts";
 import { LINKS_FILE } from "../transport/local.ts";
+
+/** Length of a UUID as text. */
+const UUID_LENGTH = 36;
 
 export interface NodeFile {
   readonly version: 1;
@@ -82,12 +85,24 @@ export async function exists(path: string): Promise<boolean> {
  */
 export async function removeCluster(folder: string, cluster: string): Promise<void> {
   for (const home of await homesIn(cluster)) await removeLinks(home, cluster);
-  const gone = join(folder, ".gone");
-  if (await exists(cluster)) {
-    await Deno.mkdir(gone, { recursive: true, mode: 0o700 });
-    await Deno.rename(cluster, join(gone, crypto.randomUUID()));
+  // A name of its own: other clusters of this folder are torn down at the same time.
+  const gone = `.gone-${basename(cluster)}-`;
+  if (await exists(cluster)) await Deno.rename(cluster, join(folder, gone + crypto.randomUUID()));
+  for (const entry of await entriesOf(folder)) {
+    if (entry.startsWith(gone) && entry.length === gone.length + UUID_LENGTH) {
+      await removeTree(join(folder, entry));
+    }
   }
-  if (await exists(gone)) await removeTree(gone);
+}
+
+/** Names in a directory; none if it is not there. */
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 /** Links that uploads made outside of the home, if they still lead into it. */

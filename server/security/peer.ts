@@ -1,28 +1,61 @@
 /**
- * Who is at the other end of a loopback TCP connection: the uid of the socket's owner, from /proc/net/tcp{,6}.
- * Leaves what to do about it to middleware.ts. Linux only; elsewhere `peerCheck` answers null and nobody is asked.
+ * Who is at the other end of a loopback TCP connection: the uid of the socket's owner, from the kernel's socket
+ * diagnosis or else from /proc/net/tcp{,6}. Leaves what to do about it to middleware.ts. Linux only; elsewhere
+ * `peerCheck` answers null and nobody is asked.
+ *
+ * It is asked anew for every exchange: nothing tells us when a connection ends, and remembering would trust whoever
+ * gets a closed connection's port next.
  */
-
-export interface Peer {
-  /** Remote address of the connection as the listener saw it. */
-  readonly hostname: string;
-  readonly port: number;
-}
+import { type Endpoint, type SockDiag, sockDiag } from "./sock_diag.ts";
 
 export interface PeerCheck {
-  /** The owner's uid, or null when it cannot be told (the connection is gone, or lives in another network namespace). */
-  uidOf(peer: Peer, localPort: number): Promise<number | null>;
+  /**
+   * The uid of the process at `peer`, whose connection we serve at `local`; null when it cannot be told (the
+   * connection is gone, or comes from another network namespace).
+   */
+  uidOf(peer: Endpoint, local: Endpoint): Promise<number | null>;
 }
 
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/** A check that reads the kernel's tables, or null where there are none. */
-export async function peerCheck(tables: readonly string[] = TABLES): Promise<PeerCheck | null> {
+/** The fastest check that works here; null where there is none. */
+export async function peerCheck(): Promise<PeerCheck | null> {
+  const diag = sockDiag();
+  if (diag !== null && await works(diag)) return byDiag(diag);
+  return await peerCheckByTables();
+}
+
+function byDiag(diag: SockDiag): PeerCheck {
+  return {
+    uidOf(peer, local) {
+      const owner = diag.owner(peer, local);
+      // Danger: a socket that its owner has closed shows uid 0 and inode 0. Believing it would let anyone pass as
+      // root by sending a request and closing at once.
+      return Promise.resolve(owner === null || owner.inode === 0 ? null : owner.uid);
+    },
+  };
+}
+
+/** Whether the kernel's answer about a connection of our own is right: sandboxes answer strange things. */
+async function works(diag: SockDiag): Promise<boolean> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [client, served] = await Promise.all([
+    Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }),
+    listener.accept(),
+  ]);
+  const owner = diag.owner(client.localAddr, client.remoteAddr);
+  client.close();
+  served.close();
+  return owner !== null && owner.inode !== 0 && owner.uid === Deno.uid();
+}
+
+/** A check that reads the kernel's tables, or null where they cannot be read. */
+export async function peerCheckByTables(tables: readonly string[] = TABLES): Promise<PeerCheck | null> {
   if (Deno.build.os !== "linux") return null;
   const readable = (await readTables(tables)) !== "";
   if (!readable) return null;
   // One read answers every request that arrived before it began: a connection cannot change its owner while its
-  // request is open, and remembering longer would trust whoever gets a closed connection's port next.
+  // request is open.
   let next: Promise<string> | null = null;
   let reading: Promise<unknown> = Promise.resolve();
   const table = () => {
@@ -35,14 +68,14 @@ export async function peerCheck(tables: readonly string[] = TABLES): Promise<Pee
     return next;
   };
   return {
-    async uidOf(peer, localPort) {
-      return findOwner(await table(), peer, localPort);
+    async uidOf(peer, local) {
+      return findOwner(await table(), peer, local.port);
     },
   };
 }
 
 /** The uid in the row of the client's socket. Exported for its test. */
-export function findOwner(table: string, peer: Peer, localPort: number): number | null {
+export function findOwner(table: string, peer: Endpoint, localPort: number): number | null {
   const client = `:${hexPort(peer.port)} `;
   const server = `:${hexPort(localPort)} `;
   const addresses = procAddresses(peer.hostname);
@@ -54,9 +87,7 @@ export function findOwner(table: string, peer: Peer, localPort: number): number 
     if (local === undefined || remote === undefined || uid === undefined || inode === undefined) continue;
     if (!`${local} `.endsWith(client) || !`${remote} `.endsWith(server)) continue;
     if (!addresses.includes(local.slice(0, local.indexOf(":")))) continue;
-    // Danger: a socket that its owner has closed shows uid 0 and inode 0. Believing it would let anyone pass as
-    // root by sending a request and closing at once.
-    if (inode === "0") continue;
+    if (inode === "0") continue; // closed by its owner, see byDiag
     return Number(uid);
   }
   return null;

@@ -25,7 +25,7 @@ const ROWS: readonly (readonly [string[], number, string])[] = [
     "Invalid task YAML: Instead of 'resource', did you mean 'resources'?",
   ],
   [["launch", "-y", "wrong_type.yaml"], 1, "Invalid task YAML"],
-  [["launch", "-y", "duplicate.yaml"], 1, "run"],
+  [["launch", "-y", "duplicate.yaml"], 1, "Aborted!"],
   [["launch", "-y", "no_workdir.yaml"], 1, "Workdir must be a valid directory"],
   [["api", "logs", "zzzz"], 1, "sky.exceptions.ClientError: Failed to stream logs: Request 'zzzz' not found"],
   [["api", "logs"], 2, "Invalid value: Please provide the request ID or log path."],
@@ -55,8 +55,12 @@ Deno.test("every kind of bad input gets one clear line and its exit code", async
 Deno.test("a broken YAML path asks before it is run as a command", async () => {
   await using sky = await TestSky.make();
   await Deno.writeTextFile(join(sky.work, "tabs.yaml"), "run:\n\t- x\n");
+  await Deno.writeTextFile(join(sky.work, "twice.yaml"), "run: x\nrun: y\n");
   for (
-    const [path, reason] of [["nope.yaml", "does not exist"], ["tabs.yaml", "invalid configuration"]] as const
+    const [path, reason] of [["nope.yaml", "does not exist"], ["tabs.yaml", "invalid configuration"], [
+      "twice.yaml",
+      "invalid configuration",
+    ]] as const
   ) {
     const ran = await sky.run(["launch", "-y", path], { stdin: "n\n" });
     assertEquals(ran.code, 1);

@@ -18,7 +18,10 @@ async function ask(
     headers: { ...(remote.transport === "tcp" ? HOST : {}), ...headers },
     ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
   };
-  const response = await rig.app(path, init, { remote, localPort: 46580 });
+  const response = await rig.app(path, init, {
+    remote,
+    local: { transport: "tcp", hostname: "127.0.0.1", port: 46580 },
+  });
   return { status: response.status, json: JSON.parse(await response.text()), headers: response.headers };
 }
 

@@ -55,7 +55,7 @@ export interface Rig extends AsyncDisposable {
   app(
     path: string,
     init?: RequestInit,
-    bindings?: { remote?: Deno.Addr; localPort?: number },
+    bindings?: { remote?: Deno.Addr; local?: Deno.NetAddr },
   ): Promise<Response>;
   /** POST JSON with the envelope of a user. */
   post(path: string, body?: Record<string, unknown>, init?: RequestInit): Promise<Response>;

@@ -105,7 +105,7 @@ export class TestSky implements AsyncDisposable {
   terminal(args: readonly string[], options: RunOptions = {}): PtyRun {
     const words = [...this.program, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
     const child = new Deno.Command("script", {
-      args: ["-qefc", words, "/dev/null"],
+      args: ["-qefc", `exec ${words}`, "/dev/null"],
       clearEnv: true,
       env: { ...this.env, SHELL: "/bin/sh", ...options.env },
       cwd: options.cwd ?? this.work,

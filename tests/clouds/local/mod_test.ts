@@ -195,9 +195,23 @@ Deno.test("terminate kills what a job left behind after it ended", () =>
 
 Deno.test("a later terminate sweeps what a crash left of an earlier one", () =>
   withCloud(async (ctx) => {
-    await Deno.mkdir(join(ctx.folder, ".gone/half/node0"), { recursive: true });
+    const half = `.gone-x-1-${crypto.randomUUID()}`;
+    const foreign = `.gone-x-1-2-${crypto.randomUUID()}`;
+    for (const name of [half, foreign]) {
+      await Deno.mkdir(join(ctx.folder, name, "node0"), { recursive: true });
+    }
     await local.terminate(local.prepare(spec("x-1")), ctx);
-    assertEquals(await Array.fromAsync(Deno.readDir(ctx.folder)), []);
+    const left = (await Array.fromAsync(Deno.readDir(ctx.folder))).map(({ name }) => name);
+    assertEquals(left, [foreign], "another cluster's teardown is its own business");
+  }));
+
+Deno.test("clusters of one folder are torn down at the same time", () =>
+  withCloud(async (ctx) => {
+    const names = Array.from({ length: 12 }, (_, i) => `t-${i}`);
+    const handles = await Promise.all(names.map((name) => local.provision(spec(name), ctx)));
+    await Promise.all(handles.map((handle) => local.terminate(handle, ctx)));
+    const left = (await Array.fromAsync(Deno.readDir(ctx.folder))).map(({ name }) => name);
+    assertEquals(left.filter((name) => name.startsWith("t-") || name.startsWith(".gone")), []);
   }));
 
 Deno.test("removeTree removes read-only directories without being root", async () => {

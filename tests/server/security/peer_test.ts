@@ -1,6 +1,6 @@
 /** Peer uids, from tables as the kernel prints them and from the real ones. */
 import { assertEquals } from "@std/assert";
-import { findOwner, isLoopback, peerCheck } from "../../../server/security/peer.ts";
+import { findOwner, isLoopback, peerCheck, peerCheckByTables } from "../../../server/security/peer.ts";
 
 const HEAD =
   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
@@ -38,28 +38,52 @@ Deno.test("findOwner is not fooled by the port's digits elsewhere in a row", () 
   assertEquals(findOwner(table, { hostname: "127.0.0.1", port: 0xc350 }, 0xb5f4), null);
 });
 
+for (const [name, make] of [["by diagnosis", peerCheck], ["by tables", peerCheckByTables]] as const) {
+  Deno.test({
+    name: `a real connection's uid is told ${name}, of many at once; one that is closed is nobody's`,
+    ignore: Deno.build.os !== "linux",
+    async fn() {
+      const check = await make();
+      if (check === null) throw new Error("no check here");
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const local = listener.addr as Deno.NetAddr;
+      const clients = await Promise.all(
+        Array.from({ length: 20 }, () => Deno.connect({ hostname: "127.0.0.1", port: local.port })),
+      );
+      const accepted = await Promise.all(clients.map(() => listener.accept()));
+      const ask = (each: Deno.Conn) => check.uidOf(each.remoteAddr as Deno.NetAddr, local);
+      assertEquals(new Set(await Promise.all(accepted.map(ask))), new Set([Deno.uid()]));
+      for (const each of clients) each.close();
+      assertEquals(new Set(await Promise.all(accepted.map(ask))), new Set([null]));
+      for (const each of accepted) each.close();
+      assertEquals(await check.uidOf({ hostname: "127.0.0.1", port: 1 }, local), null);
+      assertEquals(await check.uidOf({ hostname: "fe80::1", port: 1 }, local), null);
+    },
+  });
+}
+
 Deno.test({
-  name: "peerCheck tells the uid of a real connection, many at once with few reads",
-  ignore: Deno.build.os !== "linux",
+  name: "sockDiag tells another user's socket from ours, over v4 and v6",
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
   async fn() {
     const check = await peerCheck();
-    if (check === null) throw new Error("no /proc/net/tcp here");
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const localPort = (listener.addr as Deno.NetAddr).port;
-    const clients = await Promise.all(
-      Array.from({ length: 20 }, () => Deno.connect({ hostname: "127.0.0.1", port: localPort })),
-    );
-    const accepted = await Promise.all(clients.map(() => listener.accept()));
-    const uids = await Promise.all(
-      accepted.map((each) => check.uidOf(each.remoteAddr as Deno.NetAddr, localPort)),
-    );
-    assertEquals(new Set(uids), new Set([Deno.uid()]));
-    for (const each of [...clients, ...accepted]) each.close();
+    for (const hostname of ["127.0.0.1", "::1"]) {
+      using listener = Deno.listen({ hostname, port: 0 });
+      const local = listener.addr as Deno.NetAddr;
+      const child = new Deno.Command("bash", {
+        args: ["-c", `exec 3<>/dev/tcp/${hostname}/${local.port}; read -r _ <&3`],
+        uid: 65534,
+      }).spawn();
+      using connection = await listener.accept();
+      assertEquals(await check!.uidOf(connection.remoteAddr as Deno.NetAddr, local), 65534);
+      await connection.write(new TextEncoder().encode("\n"));
+      await child.status;
+    }
   },
 });
 
-Deno.test("peerCheck is null where there are no tables", async () => {
-  assertEquals(await peerCheck(["/nonexistent/tcp"]), null);
+Deno.test("peerCheckByTables is null where there are no tables", async () => {
+  assertEquals(await peerCheckByTables(["/nonexistent/tcp"]), null);
 });
 
 Deno.test("isLoopback", () => {
