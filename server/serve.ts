@@ -123,6 +123,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   stack.use(engine);
 
   const security = await secure(options, { database, config: config.current(), log });
+  if (security.peers !== null) stack.use(security.peers);
   const draining = new AbortController();
   const streams = new Set<OpenStream>();
   const serverId = crypto.randomUUID();

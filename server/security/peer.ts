@@ -8,7 +8,7 @@
  */
 import { type Endpoint, type SockDiag, sockDiag } from "./sock_diag.ts";
 
-export interface PeerCheck {
+export interface PeerCheck extends Disposable {
   /**
    * The uid of the process at `peer`, whose connection we serve at `local`; null when it cannot be told (the
    * connection is gone, or comes from another network namespace).
@@ -21,7 +21,9 @@ const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 /** The fastest check that works here; null where there is none. */
 export async function peerCheck(): Promise<PeerCheck | null> {
   const diag = sockDiag();
-  if (diag !== null && await works(diag)) return byDiag(diag);
+  if (diag === null) return await peerCheckByTables();
+  if (await works(diag)) return byDiag(diag);
+  diag[Symbol.dispose]();
   return await peerCheckByTables();
 }
 
@@ -33,6 +35,7 @@ function byDiag(diag: SockDiag): PeerCheck {
       // root by sending a request and closing at once.
       return Promise.resolve(owner === null || owner.inode === 0 ? null : owner.uid);
     },
+    [Symbol.dispose]: () => diag[Symbol.dispose](),
   };
 }
 
@@ -71,6 +74,7 @@ export async function peerCheckByTables(tables: readonly string[] = TABLES): Pro
     async uidOf(peer, local) {
       return findOwner(await table(), peer, local.port);
     },
+    [Symbol.dispose]: () => {},
   };
 }
 

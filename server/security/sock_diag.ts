@@ -14,7 +14,7 @@ export interface SocketOwner {
   readonly inode: number;
 }
 
-export interface SockDiag {
+export interface SockDiag extends Disposable {
   /** The socket whose own end is `own` and whose other end is `other`; null when there is none. */
   owner(own: Endpoint, other: Endpoint): SocketOwner | null;
 }
@@ -34,14 +34,17 @@ const REQUEST = HEADER + 56;
 /** In the answer: after the header, 4 bytes, the 48 of inet_diag_sockid, and three counters. */
 const UID_AT = HEADER + 4 + 48 + 12;
 
-/** Opens the kernel's ear, for the life of the process. */
+/** Opens a line to the kernel; dispose of it. */
 export function sockDiag(): SockDiag | null {
   if (Deno.build.os !== "linux") return null;
   const libc = openLibc();
   if (libc === null) return null;
-  const { socket, send, recv } = libc.symbols;
+  const { socket, send, recv, close } = libc.symbols;
   const fd = socket(AF_NETLINK, SOCK_DGRAM_CLOEXEC, NETLINK_SOCK_DIAG);
-  if (fd < 0) return null;
+  if (fd < 0) {
+    libc.close();
+    return null;
+  }
   let sequence = 0;
   return {
     owner(own, other) {
@@ -60,6 +63,10 @@ export function sockDiag(): SockDiag | null {
         return { uid: view.getUint32(UID_AT, true), inode: view.getUint32(UID_AT + 4, true) };
       }
       return null;
+    },
+    [Symbol.dispose]() {
+      close(fd);
+      libc.close();
     },
   };
 }
@@ -101,6 +108,7 @@ function openLibc() {
       socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
       send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
       recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+      close: { parameters: ["i32"], result: "i32" },
     });
   } catch {
     return null; // another libc, or no right to load it: /proc knows as well, only slower

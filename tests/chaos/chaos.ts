@@ -268,12 +268,13 @@ class Chaos {
   }
 
   async #observe(): Promise<void> {
+    // Taken before the list is asked for: what is acknowledged later need not be in it.
+    const known = this.#sent.filter((sent) => sent.id !== null);
     const records = new Map(
       (await this.#records("&all_status=true")).map((record) => [record.request_id, record]),
     );
-    for (const sent of this.#sent) {
-      if (sent.id === null) continue;
-      const record = records.get(sent.id);
+    for (const sent of known) {
+      const record = records.get(sent.id!);
       if (record === undefined) {
         this.#violate(`acknowledged and lost: ${sent.kind} ${sent.id}`);
         continue;
@@ -284,7 +285,7 @@ class Chaos {
       }
       if (over) sent.final = record.status;
     }
-    const logged = this.#sent.filter((sent) => sent.id !== null && sent.token !== null);
+    const logged = known.filter((sent) => sent.token !== null);
     for (const sent of logged.slice(-5)) await this.#readLog(sent);
   }
 
@@ -296,9 +297,9 @@ class Chaos {
     if (response.body === null) return;
     for await (const frame of response.body.pipeThrough(new FrameReader())) {
       if (frame.kind !== "data") continue;
-      const joined = new Uint8Array(bytes.length + frame.data.length);
+      const joined = new Uint8Array(bytes.length + frame.bytes.length);
       joined.set(bytes);
-      joined.set(frame.data, bytes.length);
+      joined.set(frame.bytes, bytes.length);
       bytes = joined;
     }
     const common = Math.min(bytes.length, sent.log.length);

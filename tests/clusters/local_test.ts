@@ -111,11 +111,18 @@ Deno.test("local: cancel kills the whole tree, one that ignores TERM too", async
 Deno.test("local: stop keeps files and ids, start revives, down leaves nothing", async () => {
   await onLocal(async (world) => {
     await using server = await world.serve();
-    await launch(task("run: echo kept > ~/note; sleep 300"), launchOptions(), server.context(), server.room);
+    await launch(
+      task("run: echo kept > ~/note; echo home=$HOME; sleep 300"),
+      launchOptions(),
+      server.context(),
+      server.room,
+    );
     const { hash } = (await server.room.clusters.get("c1"))!;
-    await until(async () => (await server.room.jobs.get(hash, 1))?.status === "RUNNING", "it runs");
-    const note = join(world.home.nodes, "clusters", "c1-abcdef12", "node0", "note");
-    await until(() => Deno.stat(note).catch(() => null), "it wrote");
+    const peek = async () => {
+      const followed = await followJob("c1", 1, { ...ALL, follow: false }, server.context(), server.room);
+      return / home=(.*)\n/.exec(await textOf(followed.log))?.[1];
+    };
+    const home = await until(peek, "it wrote");
     await stop("c1", NO_END, server.context(), server.room);
     assertEquals((await server.room.jobs.get(hash, 1))?.status, "FAILED_DRIVER");
     const options = { idleMinutes: null, waitFor: null, retryUntilUp: false, down: false, force: false };
@@ -129,7 +136,7 @@ Deno.test("local: stop keeps files and ids, start revives, down leaves nothing",
     assertEquals(jobId, 2);
     assertStringIncludes((await endOf(server, 2)).text, ") kept\n");
     await down("c1", NO_END, server.context(), server.room);
-    assertEquals(await Array.fromAsync(Deno.readDir(join(world.home.nodes, "clusters"))), []);
+    assertEquals(await Deno.stat(home).then(() => "there", () => "gone"), "gone");
   });
 });
 

@@ -25,7 +25,10 @@ async function ask(
   return { status: response.status, json: JSON.parse(await response.text()), headers: response.headers };
 }
 
-const peersSaying = (uid: number | null): PeerCheck => ({ uidOf: () => Promise.resolve(uid) });
+const peersSaying = (uid: number | null): PeerCheck => ({
+  uidOf: () => Promise.resolve(uid),
+  [Symbol.dispose]: () => {},
+});
 
 Deno.test("beyond loopback every TCP caller needs a token; the unix socket does not", async () => {
   await using rig = await makeRig({

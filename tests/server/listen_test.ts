@@ -313,7 +313,8 @@ Deno.test({
   name: "another user of this machine cannot use the TCP port, we can",
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
   async fn() {
-    await using made = await server({ security: { peers: await peerCheck(), uid: Deno.uid() } });
+    using peers = await peerCheck();
+    await using made = await server({ security: { peers, uid: Deno.uid() } });
     assert(await alive(made));
     const many = await Promise.all(Array.from({ length: 50 }, () => alive(made)));
     assertEquals(new Set(many), new Set([true]));

@@ -266,6 +266,9 @@ Deno.test("parseServerArgs: defaults, deploy, SKY_PORT, what makes no sense", ()
   }
 });
 
+/** Where packages lie already: HOME is another one there. */
+const denoDir = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`;
+
 /** A server process of its own. */
 function spawn(home: string, env: Record<string, string> = {}): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
@@ -282,7 +285,7 @@ function spawn(home: string, env: Record<string, string> = {}): Deno.ChildProces
       "--port",
       "0",
     ],
-    env: { ...Deno.env.toObject(), HOME: dirname(home), ...env },
+    env: { ...Deno.env.toObject(), DENO_DIR: denoDir, HOME: dirname(home), ...env },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",

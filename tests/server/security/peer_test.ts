@@ -43,7 +43,7 @@ for (const [name, make] of [["by diagnosis", peerCheck], ["by tables", peerCheck
     name: `a real connection's uid is told ${name}, of many at once; one that is closed is nobody's`,
     ignore: Deno.build.os !== "linux",
     async fn() {
-      const check = await make();
+      using check = await make();
       if (check === null) throw new Error("no check here");
       using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const local = listener.addr as Deno.NetAddr;
@@ -66,7 +66,7 @@ Deno.test({
   name: "sockDiag tells another user's socket from ours, over v4 and v6",
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
   async fn() {
-    const check = await peerCheck();
+    using check = await peerCheck();
     for (const hostname of ["127.0.0.1", "::1"]) {
       using listener = Deno.listen({ hostname, port: 0 });
       const local = listener.addr as Deno.NetAddr;
