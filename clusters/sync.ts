@@ -34,9 +34,12 @@ cd sky_workdir
 [ -d .git ] || git init -q
 git remote remove origin 2>/dev/null || true
 git remote add origin "$1"
-git fetch -q --depth 1 origin "\${2:-HEAD}" || git fetch -q origin
-git checkout -q -f --detach FETCH_HEAD 2>/dev/null || git checkout -q -f --detach "$2"
-[ -z "$2" ] || git checkout -q -f --detach "$2" 2>/dev/null || true
+if git fetch -q --depth 1 origin "\${2:-HEAD}"; then
+  git checkout -q -f --detach FETCH_HEAD
+else
+  git fetch -q --tags origin '+refs/heads/*:refs/remotes/origin/*'
+  git checkout -q -f --detach "$2"
+fi
 `;
 
 /** Throws before anything is made for what cannot be synced: missing paths, buckets (not_supported). */
@@ -116,6 +119,12 @@ async function cloneWorkdir(
   options: { task: Task; ctx: Context },
 ): Promise<void> {
   const { task, ctx } = options;
+  if ([workdir.url, workdir.ref ?? ""].some((text) => text.startsWith("-"))) {
+    throw new SkyError(
+      "invalid_argument",
+      `Cannot clone workdir '${workdir.url}': neither url nor ref may begin with '-'`,
+    );
+  }
   const token = task.secrets["GIT_TOKEN"] ?? task.envs["GIT_TOKEN"];
   const result = await runner.run(["sh", "-c", GIT_WORKDIR, "sh", workdir.url, workdir.ref ?? ""], {
     signal: ctx.signal,

@@ -12,6 +12,6 @@ const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`
 print(`seed ${seed}, ${cycles} cycles`);
 const result = await chaos({ seed, cycles, log: print });
 print(
-  `seed ${seed}: ${result.kills} kills, ${result.sent} requests sent, ${result.acknowledged} acknowledged, ${result.violations.length} violations`,
+  `seed ${seed}: ${result.kills} kills, ${result.sent} requests sent, ${result.acknowledged} acknowledged, ${result.jobsProven} jobs proven, ${result.logBytes} log bytes compared, ${result.violations.length} violations`,
 );
 Deno.exit(result.violations.length === 0 ? 0 : 1);

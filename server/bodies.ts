@@ -15,6 +15,7 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > limits.jsonBytes) throw tooLarge(limits.jsonBytes);
   if (request.body === null) return null;
+  if (declared > 0 && declared <= SMALL_BYTES) return parse(await smallBody(request, limits.idleMs));
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of withDeadline(request.body, limits.idleMs)) {
@@ -24,6 +25,23 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
   }
   if (size === 0) return null;
   return parse(await new Blob(parts as Uint8Array<ArrayBuffer>[]).text());
+}
+
+/** Bodies up to this size are read in one piece: nearly all of them, and twice as fast. */
+const SMALL_BYTES = 256 * 1024;
+
+async function smallBody(request: Request, limitMs: number): Promise<string> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooSlow()), limitMs);
+  const text = request.text().catch(() => {
+    throw cutOff();
+  });
+  text.catch(() => {}); // a sender given up on may be cut off later, when nobody waits for it any more
+  try {
+    return await Promise.race([text, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The same bytes, but a pause of more than `idleMs` becomes Refused 408. Cancelled when its reader stops. */
@@ -42,7 +60,7 @@ export function withDeadline(body: ReadableStream<Uint8Array>, idleMs: number): 
         else controller.enqueue(value);
       } catch (error) {
         reader.cancel(error).catch(() => {}); // the sender is gone or too slow, there is nobody to tell
-        throw error instanceof Refused ? error : new Refused(400, "The request body was cut off");
+        throw error instanceof Refused ? error : cutOff();
       } finally {
         clearTimeout(timer);
       }
@@ -59,6 +77,14 @@ function parse(text: string): unknown {
     if (!(error instanceof SyntaxError) && !(error instanceof RangeError)) throw error;
     throw unprocessable([{ loc: ["body"], msg: "JSON decode error", type: "json_invalid" }]);
   }
+}
+
+function tooSlow(): Refused {
+  return new Refused(408, "The request body did not arrive in time");
+}
+
+function cutOff(): Refused {
+  return new Refused(400, "The request body was cut off");
 }
 
 function tooLarge(limit: number): Refused {

@@ -1,8 +1,10 @@
 /** Bodies without their secrets, for `/api/status` and for what is kept of a finished request (wire.md §18.26). Pure. */
-import { redactYaml } from "../core/task_yaml.ts";
+import { REDACTED, redactYaml } from "../core/redact.ts";
 
 /** Body fields that hold a task or DAG as YAML text. */
 const TASK_TEXTS = ["task", "dag"];
+/** Characters of text worth understanding for being shown: parsing holds the event loop, a longer text is hidden whole. */
+const MAX_PARSED = 128 * 1024;
 
 /** The body with the secrets in its tasks hidden; everything else as it is. */
 export function redactBody(body: unknown): unknown {
@@ -10,7 +12,20 @@ export function redactBody(body: unknown): unknown {
   return Object.fromEntries(
     Object.entries(body).map(([key, value]) => [
       key,
-      TASK_TEXTS.includes(key) && typeof value === "string" ? redactYaml(value) : value,
+      TASK_TEXTS.includes(key) && typeof value === "string" ? redactText(value) : value,
     ]),
   );
+}
+
+function redactText(text: string): string {
+  if (holdsNoSecrets(text)) return text;
+  return text.length > MAX_PARSED ? REDACTED : redactYaml(text);
+}
+
+/** Nothing in it can be one of the keys that redact.ts looks for, not even spelled with escapes. */
+function holdsNoSecrets(text: string): boolean {
+  const named = ["secrets", "SKYPILOT_DOCKER_PASSWORD", "_docker_login_config"].some((key) =>
+    text.includes(key)
+  );
+  return !named && !(text.includes('"') && text.includes("\\"));
 }

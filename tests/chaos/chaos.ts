@@ -33,6 +33,10 @@ export interface ChaosResult {
   readonly sent: number;
   readonly acknowledged: number;
   readonly kills: number;
+  /** Jobs that the queue called SUCCEEDED and whose one run was seen on disk. */
+  readonly jobsProven: number;
+  /** Log bytes compared with what was read before. */
+  readonly logBytes: number;
   readonly violations: readonly string[];
 }
 
@@ -40,7 +44,7 @@ const CLUSTERS = ["a", "b", "c"];
 const USER = { SKYPILOT_USER_ID: "c4a05000", SKYPILOT_USER: "chaos" };
 
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
-  await using sky = await TestSky.make();
+  await using sky = await TestSky.make(USER);
   const run = new Chaos(sky, options);
   await run.go();
   return run.result();
@@ -54,6 +58,8 @@ class Chaos {
   readonly #violations: string[] = [];
   readonly #marks: string;
   #kills = 0;
+  #jobsProven = 0;
+  #logBytes = 0;
   #server: Deno.ChildProcess | null = null;
   #url = "";
 
@@ -69,6 +75,8 @@ class Chaos {
       sent: this.#sent.length,
       acknowledged: this.#sent.filter((sent) => sent.id !== null).length,
       kills: this.#kills,
+      jobsProven: this.#jobsProven,
+      logBytes: this.#logBytes,
       violations: this.#violations,
     };
   }
@@ -108,11 +116,12 @@ class Chaos {
     const pid = this.#server.pid;
     await until(async () => {
       const registration = await this.#sky.registration();
-      if (registration?.pid !== pid) return !isAlive(pid);
+      if (!isAlive(pid)) return true; // its failpoint struck while it recovered
+      if (registration?.pid !== pid) return false;
       this.#url = registration.url;
       return await this.#health();
     }, { what: "the server to answer" });
-    if (!isAlive(pid)) return; // the failpoint struck while it recovered
+    if (!isAlive(pid)) return;
     await this.#owned(began);
   }
 
@@ -303,6 +312,7 @@ class Chaos {
       bytes = joined;
     }
     const common = Math.min(bytes.length, sent.log.length);
+    this.#logBytes += common;
     for (let i = 0; i < common; i++) {
       if (bytes[i] !== sent.log[i]) {
         this.#violate(`the log of ${sent.kind} ${sent.id} changed at byte ${i}`);
@@ -351,6 +361,7 @@ class Chaos {
         );
       }
     }
+    this.#jobsProven = succeeded.size;
     const down = await this.#sky.run(["down", "-a", "-y"]);
     if (down.code !== 0) this.#violate(`down -a failed: ${down.stderr}`);
     const left = (await this.#sky.processes()).filter((pid) => pid !== this.#server?.pid);

@@ -1,5 +1,5 @@
 /** The verbs on the real cloud `local`: real processes in temp homes. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { local } from "../../clouds/local/mod.ts";
 import { exec } from "../../clusters/exec.ts";
@@ -7,6 +7,7 @@ import { followJob } from "../../clusters/job_logs.ts";
 import { cancelJobs } from "../../clusters/jobs.ts";
 import { launch } from "../../clusters/launch.ts";
 import { down, start, stop } from "../../clusters/lifecycle.ts";
+import { SkyError } from "../../core/errors.ts";
 import { ALL, launchOptions, NO_END, type Server, task, textOf, until, World } from "./world.ts";
 
 /** A world with this machine as its only cloud; nothing is left of it, processes included. */
@@ -137,6 +138,41 @@ Deno.test("local: stop keeps files and ids, start revives, down leaves nothing",
     assertStringIncludes((await endOf(server, 2)).text, ") kept\n");
     await down("c1", NO_END, server.context(), server.room);
     assertEquals(await Deno.stat(home).then(() => "there", () => "gone"), "gone");
+  });
+});
+
+Deno.test("local: a git workdir is cloned at its ref, and moved on by the next launch", async () => {
+  await onLocal(async (world) => {
+    const repo = join(world.folder, "repo");
+    const git = async (...args: string[]) => {
+      const settings = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"];
+      const { success, stdout } = await new Deno.Command("git", { args: ["-C", repo, ...settings, ...args] })
+        .output();
+      assert(success, args.join(" "));
+      return new TextDecoder().decode(stdout).trim();
+    };
+    await Deno.mkdir(repo);
+    await git("init", "-q");
+    const commits: string[] = [];
+    for (const text of ["one", "two"]) {
+      await Deno.writeTextFile(join(repo, "file"), text);
+      await git("add", "file");
+      await git("commit", "-q", "-m", text);
+      commits.push(await git("rev-parse", "HEAD"));
+    }
+    await git("tag", "v2");
+    await using server = await world.serve();
+    const fileAt = async (ref: string | null) => {
+      const job = { ...task("run: cat file; echo"), workdir: { url: repo, ref } };
+      const { jobId } = await launch(job, launchOptions(), server.context(), server.room);
+      return / pid=\d+\) (.*)\n/.exec((await endOf(server, jobId)).text)?.[1];
+    };
+    assertEquals(await fileAt(commits[0] ?? null), "one");
+    assertEquals(await fileAt(null), "two");
+    assertEquals(await fileAt("v2"), "two");
+    assertEquals(await fileAt(commits[0]?.slice(0, 10) ?? null), "one");
+    const error = await assertRejects(() => fileAt("nowhere"), SkyError);
+    assertEquals(error.code, "command_failed");
   });
 });
 
