@@ -136,7 +136,15 @@ async function tickOne(seen: ClusterRecord, signal: AbortSignal, room: Room): Pr
     from: ["UP"],
     event: { reason, endingStatus: "AUTOSTOPPING" },
   });
-  if (began) await completeAutostop({ ...cluster, status: "AUTOSTOPPING" }, { guard, signal }, room);
+  if (!began) return;
+  const now = await room.clusters.get(cluster.name);
+  if (now === null) return;
+  // Somebody changed the setting in that moment: as far as they know, in time.
+  if (now.autostop.setAt !== cluster.autostop.setAt) {
+    await room.clusters.update(now, { status: "UP" }, { from: ["AUTOSTOPPING"] });
+    return;
+  }
+  await completeAutostop(now, { guard, signal }, room);
 }
 
 async function isIdle(cluster: ClusterRecord, room: Room): Promise<boolean> {

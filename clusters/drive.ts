@@ -22,6 +22,7 @@ export interface DriveOptions {
   /** The server's life: aborting stops the watching, not the job. */
   readonly signal: AbortSignal;
   now(): number;
+  failpoint(name: string): void;
   /** Its status is final: what it held is free, though we may still be tidying up. */
   onFinal(): void;
 }
@@ -77,7 +78,9 @@ export class Driver {
       };
     }
     if (this.#wish !== null) end = { ...endedBy(this.#job, this.#wish), codes: end.codes };
+    this.#options.failpoint("before_job_end");
     await finishJob(this.#job, { ...end, jobs: this.#options.jobs, log, now: this.#options.now });
+    this.#options.failpoint("after_job_end");
     this.#options.onFinal();
     await this.#leaveCopy();
   }
@@ -116,7 +119,8 @@ export class Driver {
     members: readonly Member[],
     options: Pick<Parameters<typeof runPhase>[1], "settled" | "settle">,
   ): Promise<PhaseOutcome> {
-    return runPhase(members, { ...options, log: this.#options.log, signal: this.#options.signal });
+    const { log, signal, failpoint } = this.#options;
+    return runPhase(members, { ...options, log, signal, failpoint });
   }
 
   #setupEnd(outcome: PhaseOutcome): End {

@@ -30,7 +30,6 @@ export async function exec(task: Task, options: ExecOptions, ctx: Context, room:
     ctx.log.line("Dryrun finished.");
     return { jobId: null, cluster };
   }
-  await room.clusters.update(cluster, { lastUse: ctx.command, lastActiveAt: ctx.now() });
   await ctx.step("sync", () => syncFiles(task, { cluster, fileMounts: false }, ctx, room));
   const jobId = await submitJob(task, { cluster, wish, setup: false }, ctx, room);
   return { jobId, cluster };

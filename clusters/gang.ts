@@ -5,8 +5,8 @@
  */
 import { delay } from "@std/async/delay";
 import type { CommandRunner, JobPhase, JobStart, JobState } from "../clouds/cloud.ts";
-import { isSkyError } from "../core/errors.ts";
 import type { JobLog } from "./merge.ts";
+import { patiently } from "./waiting.ts";
 
 /** What a member gets that was ended because another one failed. */
 export const KILLED_BY_GANG = 137;
@@ -27,6 +27,7 @@ export interface PhaseOptions {
   readonly settled: readonly (number | null)[];
   /** Keeps the codes on disk before anything is killed, so that a restart tells the same story. */
   settle(codes: readonly (number | null)[]): Promise<void>;
+  failpoint(name: string): void;
 }
 
 export interface PhaseOutcome {
@@ -41,7 +42,6 @@ const CHUNK = 256 * 1024;
 const GANG_GRACE_MS = 1000;
 const UNCLAIMED_MS = 5000;
 const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 15_000;
 
 export async function runPhase(members: readonly Member[], options: PhaseOptions): Promise<PhaseOutcome> {
   const codes: (number | null)[] = members.map((_, i) => options.settled[i] ?? null);
@@ -65,7 +65,9 @@ export async function runPhase(members: readonly Member[], options: PhaseOptions
       throw error;
     });
   const follow = async (member: Member, i: number) => {
+    options.failpoint("before_job_start");
     await patiently(() => member.runner.startJob(member.start, { signal }), signal);
+    options.failpoint("after_job_start");
     const ended = new AbortController();
     const pid = Promise.withResolvers<number | null>();
     const watching = watch(member, { signal, onPid: pid.resolve })
@@ -219,19 +221,6 @@ async function readThenWait<T>(
 
 async function pause(signal: AbortSignal): Promise<void> {
   await delay(FIRST_RETRY_MS, { signal }).catch(() => {});
-}
-
-/** Try until it works: a machine that cannot be reached says nothing about the job on it. */
-export async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (let wait = FIRST_RETRY_MS;; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
-    signal.throwIfAborted();
-    try {
-      return await work();
-    } catch (error) {
-      if (!isSkyError(error, "network") && !isSkyError(error, "timeout")) throw error;
-    }
-    await delay(wait, { signal });
-  }
 }
 
 /** Key of a node's output in the merged log; `sourceOf` reads it back. */

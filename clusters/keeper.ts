@@ -12,10 +12,12 @@ import type { ClusterStore } from "../state/clusters.ts";
 import type { JobStore } from "../state/jobs.ts";
 import type { LogFiles } from "../state/log_file.ts";
 import { Driver, endedBy, type EndWish, endWish, finishJob, markEnd, noteWaiting } from "./drive.ts";
-import { patiently, sourceOf } from "./gang.ts";
+import { joinBytes } from "./disk.ts";
+import { sourceOf } from "./gang.ts";
 import { jobNodes, type JobPlace } from "./job_spec.ts";
 import { JobLog, logPath } from "./merge.ts";
 import { demandOf, type Held, place, shareOf } from "./queue.ts";
+import { orAborted, patiently } from "./waiting.ts";
 
 export interface KeeperOptions {
   readonly cluster: ClusterRecord;
@@ -29,6 +31,7 @@ export interface KeeperOptions {
   now(): number;
   /** Told what went wrong where nobody waits for an answer. */
   onFault(error: unknown, what: string): void;
+  failpoint(name: string): void;
 }
 
 interface Entry {
@@ -51,6 +54,7 @@ export class JobKeeper {
   #capacity: readonly NodeCapacity[] | null = null;
   #place: JobPlace | null = null;
   #closing = false;
+  #loaded = false;
 
   constructor(options: KeeperOptions) {
     const { cluster, cloud } = options;
@@ -59,13 +63,25 @@ export class JobKeeper {
     this.#runners = cloud.runners(cluster.handle, options.cloudContext(this.#life.signal));
   }
 
-  /** Look at the rows: adopt what is new, place what fits. Resolves when that is done; jobs go on by themselves. */
+  /** Look after every job that is not over and place what fits. Resolves when that is done; jobs go on by themselves. */
   async wake(options: { signal?: AbortSignal } = {}): Promise<void> {
     const looking = this.#alone(async () => {
       await this.#adoptAll();
       await this.#placeWaiting();
     });
     await (options.signal === undefined ? looking : orAborted(looking, options.signal));
+  }
+
+  /** A job was submitted: it joins the end of the queue. The rows are read once only, at the first wake. */
+  async add(job: JobRecord, options: { signal: AbortSignal }): Promise<void> {
+    const adding = this.#alone(async () => {
+      await this.#adoptAll();
+      // A resumed request's job may have been looked after, and be over, for long.
+      const [current] = await this.#options.jobs.list(job.clusterHash, { ids: [job.id], active: true });
+      if (current !== undefined) await this.#adopt(current);
+      await this.#placeWaiting();
+    });
+    await orAborted(adding, options.signal);
   }
 
   /**
@@ -116,8 +132,10 @@ export class JobKeeper {
   }
 
   async #adoptAll(): Promise<void> {
+    if (this.#loaded) return;
     const rows = await this.#options.jobs.list(this.#options.cluster.hash, { active: true });
     for (const job of rows) await this.#adopt(job);
+    this.#loaded = true;
   }
 
   async #adopt(job: JobRecord): Promise<void> {
@@ -132,6 +150,7 @@ export class JobKeeper {
     await noteWaiting(log, job.numNodes);
     if (entry.held !== null) await this.#drive(entry, folder);
     else if (endWish(log) !== null) await this.#endWaiting(entry);
+    else await log.rest();
   }
 
   /** First in, first out: whoever is first in the queue blocks everybody behind. */
@@ -155,7 +174,7 @@ export class JobKeeper {
   }
 
   async #drive(entry: Entry, folder: string): Promise<void> {
-    const { jobs, now } = this.#options;
+    const { jobs, now, failpoint } = this.#options;
     const signal = this.#life.signal;
     const where = await this.#whereabouts();
     entry.driver = new Driver(entry.job, {
@@ -165,6 +184,7 @@ export class JobKeeper {
       logPath: logPath(folder),
       signal,
       now,
+      failpoint,
       onFinal: () => this.#free(entry),
     });
     entry.driver.run().then(() => this.#over(entry), (error) => this.#lost(entry, error));
@@ -208,7 +228,7 @@ export class JobKeeper {
 
   async #drop(entry: Entry): Promise<void> {
     this.#entries.delete(entry.job.id);
-    await entry.log[Symbol.asyncDispose]();
+    await entry.log.end();
     entry.over.resolve();
   }
 
@@ -227,7 +247,7 @@ export class JobKeeper {
       pieces.push(piece);
       offset += piece.length;
     }
-    return concat(pieces);
+    return joinBytes(pieces);
   }
 
   async #whereabouts(): Promise<JobPlace> {
@@ -287,26 +307,4 @@ function quiet(): PromiseWithResolvers<void> {
   const resolvers = Promise.withResolvers<void>();
   resolvers.promise.catch(() => {});
   return resolvers;
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const leave = () => reject(signal.reason);
-  if (signal.aborted) leave();
-  signal.addEventListener("abort", leave);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", leave);
-  }
-}
-
-function concat(pieces: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
 }

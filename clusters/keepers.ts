@@ -4,6 +4,8 @@ import { JobKeeper, type KeeperOptions } from "./keeper.ts";
 
 export class JobKeepers implements AsyncDisposable {
   readonly #byHash = new Map<string, Promise<JobKeeper>>();
+  /** A new keeper of the same jobs must not begin before the old one has let go. */
+  readonly #leaving = new Map<string, Promise<void>>();
   readonly #make: (cluster: ClusterRecord) => Promise<KeeperOptions>;
   #closed = false;
 
@@ -16,7 +18,9 @@ export class JobKeepers implements AsyncDisposable {
     const known = this.#byHash.get(cluster.hash);
     if (known !== undefined) return known;
     if (this.#closed) return Promise.reject(new Error("the keepers are closed"));
-    const making = this.#make(cluster).then((options) => new JobKeeper(options));
+    const making = Promise.resolve(this.#leaving.get(cluster.hash))
+      .then(() => this.#make(cluster))
+      .then((options) => new JobKeeper(options));
     this.#byHash.set(cluster.hash, making);
     making.catch(() => this.#byHash.delete(cluster.hash));
     return making;
@@ -26,7 +30,15 @@ export class JobKeepers implements AsyncDisposable {
   async release(hash: string): Promise<void> {
     const keeper = this.#byHash.get(hash);
     this.#byHash.delete(hash);
-    await (await keeper)?.release();
+    if (keeper !== undefined) {
+      const leaving = keeper.then((each) => each.release());
+      this.#leaving.set(hash, leaving);
+      const gone = () => {
+        if (this.#leaving.get(hash) === leaving) this.#leaving.delete(hash);
+      };
+      leaving.then(gone, gone);
+    }
+    await this.#leaving.get(hash);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

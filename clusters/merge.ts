@@ -8,6 +8,7 @@ import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { isDiskFull } from "../state/faults.ts";
 import type { LogFile, LogFiles } from "../state/log_file.ts";
+import { fileSize, joinBytes, readText, writeAll } from "./disk.ts";
 import { decodeRecords, encodeRecord, type IndexRecord, type SourceState } from "./merge_index.ts";
 import { planRecovery, type Reread } from "./merge_recover.ts";
 import { render, wholeBytes } from "./render.ts";
@@ -58,6 +59,7 @@ export class JobLog implements AsyncDisposable {
   readonly #notes: Set<string>;
   readonly #sources: Map<string, Source>;
   #index: Deno.FsFile | null = null;
+  #ended = false;
   #indexSize = 0;
   #at: number;
   #unflushed = 0;
@@ -107,7 +109,7 @@ export class JobLog implements AsyncDisposable {
   /** Remember a name without a line, over restarts too; `has` tells it. False if the log has ended: too late. */
   mark(name: string): Promise<boolean> {
     return this.#alone(async () => {
-      if (this.#index === null) return false;
+      if (this.#ended) return false;
       if (this.#notes.has(name)) return true;
       await this.#record({ kind: "note", at: this.#at, name, text: null });
       this.#notes.add(name);
@@ -134,7 +136,7 @@ export class JobLog implements AsyncDisposable {
   add(key: string, chunk: Uint8Array): Promise<void> {
     return this.#alone(async () => {
       const source = this.#known(key);
-      source.rest = concat(source.rest, chunk);
+      source.rest = joinBytes([source.rest, chunk]);
       await this.#merge(source, wholeBytes(source.rest, { final: false }));
     });
   }
@@ -152,16 +154,28 @@ export class JobLog implements AsyncDisposable {
     return this.#alone(() => this.#flush());
   }
 
+  /** Hold no file open until there is more to say: a long queue must not use up the descriptors. */
+  rest(): Promise<void> {
+    return this.#alone(() => Promise.resolve(this.#closeIndex()));
+  }
+
   /** No more lines: followers drain and finish. */
   async end(): Promise<void> {
-    await this.#alone(() => Promise.resolve(this.#closeIndex()));
+    await this.#close();
     await this.#log.end();
   }
 
   /** Stop without ending, as when the server goes down: the next open goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#alone(() => Promise.resolve(this.#closeIndex()));
+    await this.#close();
     await this.#log.flush();
+  }
+
+  #close(): Promise<void> {
+    return this.#alone(() => {
+      this.#ended = true;
+      return Promise.resolve(this.#closeIndex());
+    });
   }
 
   #closeIndex(): void {
@@ -199,8 +213,8 @@ export class JobLog implements AsyncDisposable {
   }
 
   async #record(record: IndexRecord): Promise<void> {
-    const index = this.#index;
-    if (index === null) throw new Error("the job log is closed");
+    if (this.#ended) throw new Error("the job log is closed");
+    const index = this.#index ??= await Deno.open(this.#indexPath, { append: true });
     const bytes = encoder.encode(encodeRecord(record));
     await this.#patiently(async () => {
       try {
@@ -228,7 +242,6 @@ export class JobLog implements AsyncDisposable {
       await Deno.rename(`${this.#indexPath}.new`, this.#indexPath);
     });
     this.#closeIndex();
-    this.#index = await Deno.open(this.#indexPath, { append: true });
     this.#indexSize = bytes.length;
   }
 
@@ -267,37 +280,4 @@ export function logPath(folder: string): string {
 function newSource(state: SourceState): Source {
   const { key, prefix, offset, afterCr } = state;
   return { key, prefix: encoder.encode(prefix), prefixText: prefix, offset, afterCr, rest: EMPTY };
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
-  if (b.length === 0) return a;
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length;) {
-    written += await file.write(bytes.subarray(written));
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
-}
-
-async function fileSize(path: string): Promise<number> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
 }

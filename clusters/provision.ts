@@ -173,7 +173,9 @@ async function provisionAt(
     launchReason: status === "UP" ? null : `Provisioning on ${where.event}`,
   };
   await save(begun, `Provisioning on ${where.event}`, ctx, room);
+  room.failpoint("before_provision");
   const handle = await cloud.provision(spec, cloudContext(cloud, ctx, room));
+  room.failpoint("after_provision");
   const made: ClusterRecord = { ...begun, handle };
   await save(made, `Instances launched on ${where.event}`, ctx, room);
   ctx.log.status(null);

@@ -32,6 +32,7 @@ async function wakeOne(
     // Without running machines there is nothing to look after: a stop or down was cut short after the kill.
     if (cluster === undefined || cluster.handle === null || cluster.status === "STOPPED") {
       await abandonJobs(hash, room);
+      if (cluster === undefined) await room.jobs.deleteAll(hash);
     } else {
       await (await room.keepers.of(cluster)).wake();
     }

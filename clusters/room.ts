@@ -31,6 +31,8 @@ export interface RoomOptions {
   readonly now: () => number;
   /** Told what went wrong where nobody waits for an answer. */
   readonly onFault: (error: unknown, what: string) => void;
+  /** Called at `before_` and `after_` `provision`, `job_start`, `job_end`: for crash tests. */
+  readonly failpoint?: (name: string) => void;
 }
 
 export interface Room extends AsyncDisposable {
@@ -48,6 +50,7 @@ export interface Room extends AsyncDisposable {
   readonly refreshed: Map<string, number>;
   now(): number;
   onFault(error: unknown, what: string): void;
+  failpoint(name: string): void;
 }
 
 /** Resolves when every job that is not over is looked after again; unreachable clusters are not waited for. */
@@ -67,6 +70,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
     refreshed: new Map(),
     now,
     onFault,
+    failpoint: options.failpoint ?? (() => {}),
     [Symbol.asyncDispose]: () => room.keepers[Symbol.asyncDispose](),
   };
   await recoverJobs(room);
@@ -85,5 +89,6 @@ async function keeperOptions(cluster: ClusterRecord, room: Room): Promise<Keeper
     folder: join(clusterFolder(cluster.hash, room), "jobs"),
     now: room.now,
     onFault: room.onFault,
+    failpoint: room.failpoint,
   };
 }

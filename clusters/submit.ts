@@ -30,7 +30,7 @@ export async function submitJob(
   }
   return await ctx.step("submit job", async () => {
     ctx.log.status(spinning("Submitting job"));
-    const { job } = await room.jobs.insert({
+    const inserting = room.jobs.insert({
       clusterHash: cluster.hash,
       name: task.name,
       logName: task.name ?? "-",
@@ -44,9 +44,12 @@ export async function submitJob(
       requestId: ctx.requestId,
       gitCommit: gitCommitOf(task),
     });
-    await room.clusters.update(cluster, { lastActiveAt: ctx.now() });
+    // Both in one commit.
+    const used = room.clusters.update(cluster, { lastUse: ctx.command, lastActiveAt: ctx.now() });
+    const [{ job }] = await Promise.all([inserting, used]);
     // From here on it goes by itself: the request may end, the server too.
-    await (await room.keepers.of(cluster)).wake({ signal: ctx.signal });
+    const keeper = await room.keepers.of(cluster);
+    await keeper.add(job, { signal: ctx.signal });
     ctx.log.status(null);
     ctx.log.line(starting(`Job submitted, ID: ${job.id}`));
     return job.id;

@@ -12,7 +12,7 @@ import { SkyError } from "../core/errors.ts";
 export async function prepareHome(home: HomePaths): Promise<void> {
   for (const folder of [home.root, home.requests, home.nodes, home.clusters, home.clients, home.cache]) {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    await Deno.chmod(folder, 0o700);
+    if (Deno.build.os !== "windows") await Deno.chmod(folder, 0o700);
   }
 }
 

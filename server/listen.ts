@@ -12,7 +12,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  readonly socket: string;
+  /** Null: none. */
+  readonly socket: string | null;
   readonly onError: (error: unknown) => void;
 }
 
@@ -22,9 +23,6 @@ export interface Listening {
   /** Waits for open exchanges, cuts off after `graceMs` those that have not ended, and listens no more. */
   close(options: { graceMs: number }): Promise<void>;
 }
-
-/** Longest path that fits a unix address, with its final zero byte. */
-const MAX_SOCKET_PATH = 107;
 
 /** Throws server_start_failed when an address cannot be had. */
 export function listen(app: Hono<AppEnv>, options: ListenOptions): Listening {
@@ -48,22 +46,25 @@ export function listen(app: Hono<AppEnv>, options: ListenOptions): Listening {
       (request, info) => answer(request, info, { remote: info.remoteAddr, local: tcp.addr }),
     );
   });
-  let unix: Deno.HttpServer<Deno.UnixAddr>;
+  let unix: Deno.HttpServer<Deno.UnixAddr> | null = null;
   try {
-    unix = onSocket(socket, () => {
+    unix = socket === null ? null : onSocket(() => {
       return Deno.serve(
         { ...shared, path: socket },
-        (request, info) => answer(request, info, { remote: unixAddr(socket) }),
+        (request, info) => answer(request, info, { remote: { transport: "unix", path: socket } }),
       );
     });
   } catch (error) {
     end.abort();
     throw error;
   }
+  let closed = false;
   return {
     port: tcp.addr.port,
     url: `http://${shownHost(host)}:${tcp.addr.port}`,
     async close({ graceMs }) {
+      if (closed) return;
+      closed = true;
       // Danger: Deno's own shutdown waits for open streams without end, and once it was called nothing can cut them
       // off any more (the abort then throws where nobody can catch it). So waiting is done here.
       const late = new AbortController();
@@ -71,7 +72,7 @@ export function listen(app: Hono<AppEnv>, options: ListenOptions): Listening {
       await Promise.race([Promise.all(exchanges), patience]);
       late.abort();
       end.abort();
-      await Promise.all([tcp.finished, unix.finished]);
+      await Promise.all([tcp.finished, unix?.finished]);
     },
   };
 }
@@ -98,13 +99,7 @@ function onTcp({ host, port }: ListenOptions, serve: () => Deno.HttpServer<Deno.
   }
 }
 
-function onSocket(path: string, serve: () => Deno.HttpServer<Deno.UnixAddr>) {
-  if (new TextEncoder().encode(path).length > MAX_SOCKET_PATH) {
-    throw startFailed(
-      `Cannot listen on '${path}': the path is too long for a socket`,
-      "Set SKY_HOME to a shorter path",
-    );
-  }
+function onSocket<T>(serve: () => T): T {
   // The socket must not exist for a moment with more rights than these.
   const before = Deno.umask(0o177);
   try {
@@ -114,12 +109,14 @@ function onSocket(path: string, serve: () => Deno.HttpServer<Deno.UnixAddr>) {
   }
 }
 
-function startFailed(message: string, hint: string, cause?: unknown): SkyError {
-  return new SkyError("server_start_failed", message, { hint, cause });
+/** Whether a unix socket can be had at this path: Windows has none, and their paths are short. */
+export function canHaveSocket(path: string): boolean {
+  const longest = Deno.build.os === "darwin" ? 103 : 107;
+  return Deno.build.os !== "windows" && new TextEncoder().encode(path).length <= longest;
 }
 
-function unixAddr(path: string): Deno.UnixAddr {
-  return { transport: "unix", path };
+function startFailed(message: string, hint: string, cause?: unknown): SkyError {
+  return new SkyError("server_start_failed", message, { hint, cause });
 }
 
 function bindable(host: string): string {

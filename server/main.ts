@@ -57,6 +57,10 @@ export async function main(args: readonly string[]): Promise<number> {
     event.preventDefault();
     log.fault("unhandled rejection", event.reason);
   });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    log.fault("uncaught error", event.error);
+  });
   try {
     const wish = parseServerArgs(args, env);
     const build = await prepareBuild(wish.home);
@@ -77,8 +81,9 @@ function tokenTeller(wish: ServerWish): Pick<ServeOptions, "wantsToken" | "onRea
   if (!wish.deploy || !(wish.foreground || Deno.stdout.isTerminal())) return {};
   return {
     wantsToken: true,
-    onReady({ url, token }: Ready) {
+    onReady({ port, token }: Ready) {
       if (token === null) return;
+      const url = `http://${Deno.hostname()}:${port}`;
       const text =
         `Service account token (shown once): ${token}\nLog in with: sky api login -e ${url} --token ${token}\n`;
       Deno.stdout.writeSync(new TextEncoder().encode(text));

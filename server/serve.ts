@@ -25,7 +25,7 @@ import { Addresses } from "./handlers/addresses.ts";
 import { handlers } from "./handlers/mod.ts";
 import type { World } from "./handlers/handler.ts";
 import { lockHome, prepareHome, register, removeIfThere, removeStale } from "./home.ts";
-import { isBeyondLoopback, listen } from "./listen.ts";
+import { canHaveSocket, isBeyondLoopback, listen } from "./listen.ts";
 import { ownUser } from "./own_user.ts";
 import { makeLog } from "./request_log.ts";
 import { peerCheck } from "./security/peer.ts";
@@ -60,7 +60,7 @@ export interface ServeOptions {
 export interface Ready {
   readonly url: string;
   readonly port: number;
-  readonly socket: string;
+  readonly socket: string | null;
   readonly token: string | null;
 }
 
@@ -146,22 +146,26 @@ export async function serve(options: ServeOptions): Promise<void> {
     serverId,
     commit: options.commit,
   };
+  const socket = canHaveSocket(home.socket) ? home.socket : null;
+  if (socket === null) log.line(`No unix socket at ${home.socket}: clients use ${options.host} only`);
   const listening = listen(createApp(deps), {
     host: options.host,
     port: options.port,
-    socket: home.socket,
+    socket,
     onError: (error) => log.fault("http", error),
   });
+  stack.defer(() => listening.close({ graceMs: 0 }));
   const daemons = new Daemons(background({ config, database, engine, room, logs, blobs, home, now }), {
     onError: (error, name) => log.fault(`daemon ${name}`, error),
   });
+  stack.use(daemons);
   const { url, port } = listening;
-  await register(home, { id: serverId, url, port, socket: home.socket });
-  log.line(`Listening on ${url} and ${home.socket} (pid ${Deno.pid})`);
+  await register(home, { id: serverId, url, port, socket });
+  log.line(`Listening on ${url}${socket === null ? "" : ` and ${socket}`} (pid ${Deno.pid})`);
   const token = options.wantsToken === true && security.tokensRequired
     ? await firstToken(security.tokens)
     : null;
-  options.onReady?.({ url, port, socket: home.socket, token });
+  options.onReady?.({ url, port, socket, token });
 
   await aborted(options.stop);
   log.line("Stopping");

@@ -25,7 +25,8 @@ export function makeWork(handlers: Handlers, world: World): (name: string) => Wo
       if (ignored.length > 0) {
         ctx.log.line(`Config keys that only the server can set are ignored: ${ignored.join(", ")}`);
       }
-      checkWorkspace(ctx.workspace, world.config());
+      // Whatever is wrong with a caller's config: what runs must stay cancellable.
+      if (key !== "apiCancel") checkWorkspace(ctx.workspace, world.config());
       return handler(body, { ...ctx, config }, world);
     });
   }

@@ -14,7 +14,7 @@ export function completionRoutes(app: Hono<AppEnv>, deps: Deps): void {
     });
   route("cluster_name", async () => (await deps.room.clusters.list()).map((cluster) => cluster.name));
   route("api_request", async () => {
-    const records = await deps.engine.list({ allStatus: true, limit: MAX_WORDS });
+    const records = await deps.engine.list({ allStatus: true, limit: MAX_WORDS, brief: true });
     const active = records.filter((record) => !isFinal(record.status));
     const finished = records.filter((record) => isFinal(record.status));
     return [...active, ...finished].map((record) => record.id);

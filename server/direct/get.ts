@@ -25,7 +25,7 @@ async function waitFor(id: string, left: AbortSignal, deps: Deps): Promise<Reque
   try {
     // A finished one is answered even while draining.
     const record = await deps.engine.record(id);
-    if (record !== null && record.finishedAt !== null) return record;
+    if (record.finishedAt !== null) return record;
     if (deps.draining.aborted) throw new Refused(503, SHUTTING_DOWN);
     return await deps.engine.wait(id, enough.signal);
   } catch (error) {

@@ -6,7 +6,7 @@ import { Refused } from "../refusal.ts";
 import { readDirectory, readLog, upTo } from "../streams/file.ts";
 import type { LogSource } from "../streams/pump.ts";
 import { tailOffset } from "../streams/tail.ts";
-import type { Ask, Subject } from "./stream.ts";
+import type { Ask, Subject } from "./subject.ts";
 
 /** What official clients call the server's own log, wherever it lies. */
 const SERVER_LOG = "~/.sky/api_server/server.log";

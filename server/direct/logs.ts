@@ -46,6 +46,7 @@ export async function answerStreaming(
   const body = pump(source, encoderOf(form, { offset: 0, history: 0 }), {
     beatMs: form === "frames" ? beatMs : heartbeatMs,
     open: deps.streams,
+    repeat: true,
   });
   const headers = streamHeaders(form);
   headers.set(HEADERS.requestId, id);

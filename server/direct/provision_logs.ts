@@ -42,7 +42,7 @@ export function provisionLogRoutes(app: Hono<AppEnv>, deps: Deps): void {
 }
 
 async function lastLaunch(clusterName: string, deps: Deps): Promise<RequestRecord> {
-  const records = await deps.engine.list({ clusterName, allStatus: true, limit: SEARCHED });
+  const records = await deps.engine.list({ clusterName, allStatus: true, limit: SEARCHED, brief: true });
   const found = records.find((record) => MAKERS.includes(record.name));
   if (found === undefined) throw new Refused(404, `No provision log found for cluster '${clusterName}'`);
   return found;

@@ -1,20 +1,20 @@
 /** A request's log as a source of streams: from where, why it waits, how it ended (wire.md §5.3). */
 import { join } from "@std/path";
-import { SkyError } from "../../core/errors.ts";
 import type { RequestRecord } from "../../core/request.ts";
+import type { Waiting } from "../../requests/mod.ts";
 import type { Deps } from "../deps.ts";
 import type { StreamEnd } from "../streams/encoder.ts";
 import { upTo } from "../streams/file.ts";
 import type { LogSource } from "../streams/pump.ts";
 import { tailOffset } from "../streams/tail.ts";
-import type { Ask, Subject } from "./stream.ts";
+import type { Ask, Subject } from "./subject.ts";
 
 /** A short request is expected to start at once: its wait is told only when it lasts. */
 const SHORT_PATIENCE_MS = 2000;
 
 /** Throws request_not_found when it was swept meanwhile. */
 export async function requestSource(id: string, ask: Ask, deps: Deps): Promise<Subject> {
-  const record = await recordOf(id, deps);
+  const record = await deps.engine.record(id);
   const path = join(deps.home.requests, `${id}.log`);
   const size = await sizeOf(path);
   const offset = ask.tail === null ? ask.offset : await tailOffset(path, { lines: ask.tail, size });
@@ -26,7 +26,7 @@ export async function requestSource(id: string, ask: Ask, deps: Deps): Promise<S
     patience: record.lane === "long" ? 0 : SHORT_PATIENCE_MS,
     async end(signal): Promise<StreamEnd> {
       // "The stream ended" must mean "the request is final" (wire.md §18.11).
-      const after = ask.follow ? await deps.engine.wait(id, signal) : await recordOf(id, deps);
+      const after = ask.follow ? await deps.engine.wait(id, signal) : await deps.engine.record(id);
       const cancelled = after.status === "CANCELLED";
       return {
         status: after.status,
@@ -51,19 +51,9 @@ function waiting(first: RequestRecord, deps: Deps): () => string | null {
   };
 }
 
-function waitText(record: RequestRecord, { ahead, reason }: { ahead: number; reason: string }): string {
-  if (reason !== "") return reason;
-  const place = ahead > 0 ? ` (${ahead} ahead)` : "";
-  return `Waiting for '${record.name}' request to be scheduled: ${record.id}${place}`;
-}
-
-/** The record. Throws request_not_found. */
-export async function recordOf(id: string, deps: Deps): Promise<RequestRecord> {
-  const record = await deps.engine.record(id);
-  if (record === null || record === undefined) {
-    throw new SkyError("request_not_found", `Request '${id}' not found`);
-  }
-  return record;
+function waitText(record: RequestRecord, { ahead, reason }: Waiting): string {
+  const why = reason === "" ? `Waiting for '${record.name}' request to be scheduled: ${record.id}` : reason;
+  return ahead > 1 ? `${why} (${ahead} ahead)` : why;
 }
 
 async function sizeOf(path: string): Promise<number> {

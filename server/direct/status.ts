@@ -15,15 +15,17 @@ export function statusRoutes(app: Hono<AppEnv>, deps: Deps): void {
     const clusterName = query.text("cluster_name");
     const limit = query.int("limit");
     const fields = query.texts("fields");
+    const brief = fields.length > 0 && !fields.includes("request_body");
     const records = await deps.engine.list(
       ids.length > 0 ? { ids } : {
         allStatus: query.flag("all_status", false),
+        brief,
         ...(limit === null ? {} : { limit }),
         ...(clusterName === null ? {} : { clusterName }),
       },
     );
     const view = (record: RequestRecord) => {
-      const payload = { ...toPayload(record, "status"), status_msg: statusMessage(record, deps) };
+      const payload = toPayload(record, "status");
       return fields.length === 0 ? payload : restrictPayload(payload, fields);
     };
     if (records.length <= BATCH) return c.json(records.map(view));
@@ -31,14 +33,6 @@ export function statusRoutes(app: Hono<AppEnv>, deps: Deps): void {
       headers: { "Content-Type": "application/json" },
     });
   });
-}
-
-/** Why and behind how many it waits, for `sky api status -v`. */
-function statusMessage(record: RequestRecord, deps: Deps): string | null {
-  if (record.status !== "PENDING") return record.statusMessage;
-  const position = deps.engine.position(record.id);
-  if (position === null) return record.statusMessage;
-  return position.ahead > 0 ? `${position.reason} (${position.ahead} ahead)` : position.reason;
 }
 
 async function* jsonArray(

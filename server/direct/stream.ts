@@ -6,31 +6,17 @@ import type { Context as HonoContext, Hono } from "hono";
 import { FRAMES_TYPE, HEADERS } from "../../api/wire.ts";
 import { SkyError } from "../../core/errors.ts";
 import type { AppEnv, Deps } from "../deps.ts";
+import { SHUTTING_DOWN } from "../middleware.ts";
 import { Query } from "../query.ts";
 import { Refused } from "../refusal.ts";
 import { consoleEncoder, type Encoder, framesEncoder, plainEncoder } from "../streams/encoder.ts";
 import { logPage } from "../streams/page.ts";
-import { type LogSource, pump } from "../streams/pump.ts";
+import { pump } from "../streams/pump.ts";
 import { fileSource } from "./log_path.ts";
 import { requestSource } from "./request_source.ts";
+import type { Ask, Subject } from "./subject.ts";
 
 export type Form = "console" | "plain" | "html" | "frames";
-
-/** A source and what its encoder must know. */
-export interface Subject {
-  readonly source: LogSource;
-  /** Byte offset at which it begins. */
-  readonly offset: number;
-  /** Bytes from there on in which control lines are history and left out. */
-  readonly history: number;
-}
-
-export interface Ask {
-  readonly follow: boolean;
-  /** Last lines only; null: all. */
-  readonly tail: number | null;
-  readonly offset: number;
-}
 
 export function streamRoutes(app: Hono<AppEnv>, deps: Deps): void {
   app.get("/api/stream", async (c) => {
@@ -40,6 +26,7 @@ export function streamRoutes(app: Hono<AppEnv>, deps: Deps): void {
     if (path !== null && asked !== null) {
       throw new Refused(400, "Only one of request_id and log_path can be provided");
     }
+    if (deps.draining.aborted) throw new Refused(503, SHUTTING_DOWN);
     const form = formOf(query, c.req.header("user-agent") ?? "");
     const ask = askOf(query);
     if (path !== null) {
@@ -73,7 +60,7 @@ function formOf(query: Query, agent: string): Form {
 }
 
 async function newestRequest(deps: Deps): Promise<string> {
-  const [newest] = await deps.engine.list({ allStatus: true, limit: 1 });
+  const [newest] = await deps.engine.list({ allStatus: true, limit: 1, brief: true });
   if (newest === undefined) throw new SkyError("request_not_found", "No request found");
   return newest.id;
 }

@@ -2,6 +2,7 @@
 import type { ClusterView, LaunchResult } from "../../api/clusters.ts";
 import { down, exec, launch, type Launched, setAutostop, start, status, stop } from "../../clusters/mod.ts";
 import type { ClusterRecord } from "../../core/cluster.ts";
+import { SkyError } from "../../core/errors.ts";
 import type { HandlersOf, World } from "./handler.ts";
 import { taskOf } from "./task_text.ts";
 import { clusterView, handleView } from "./views.ts";
@@ -10,6 +11,8 @@ export const clusterHandlers: HandlersOf<
   "launch" | "exec" | "start" | "stop" | "down" | "autostop" | "status"
 > = {
   async launch(body, ctx, world) {
+    checkBackend(body.backend);
+    if (body.clone_disk_from !== null) throw notSupported("Cloning the disk of another cluster");
     const launched = await launch(
       taskOf(body.task, body, { ctx, world }),
       {
@@ -29,6 +32,12 @@ export const clusterHandlers: HandlersOf<
     return await launchResult(launched, world);
   },
   async exec(body, ctx, world) {
+    checkBackend(body.backend);
+    if (body.down && !body.dryrun) {
+      // After all jobs: the shortest autodown there is.
+      const autodown = { idleMinutes: 1, down: true, waitFor: null };
+      await setAutostop(body.cluster_name, autodown, ctx, world.room);
+    }
     const task = taskOf(body.task, body, { ctx, world });
     const options = { clusterName: body.cluster_name, dryrun: body.dryrun };
     return await launchResult(await exec(task, options, ctx, world.room), world);
@@ -58,6 +67,7 @@ export const clusterHandlers: HandlersOf<
   },
   async autostop(body, ctx, world) {
     const { idle_minutes: idleMinutes, down, wait_for: waitFor } = body;
+    if (body.hook !== null) throw notSupported("An autostop hook");
     await setAutostop(body.cluster_name, { idleMinutes, down, waitFor }, ctx, world.room);
     return null;
   },
@@ -75,6 +85,15 @@ export const clusterHandlers: HandlersOf<
     return await Promise.all(clusters.map((cluster): Promise<ClusterView> => viewOf(cluster, handle, world)));
   },
 };
+
+/** SkyPilot's clients send `cloudvmray` by default, which is what every cluster here is to them. */
+function checkBackend(backend: string | null): void {
+  if (backend !== null && backend !== "cloudvmray") throw notSupported(`The backend '${backend}'`);
+}
+
+function notSupported(what: string): SkyError {
+  return new SkyError("not_supported", `${what} is not supported by this API server`);
+}
 
 function endOptions(body: { purge: boolean; graceful: boolean; graceful_timeout: number | null }) {
   return { purge: body.purge, graceful: body.graceful, gracefulTimeout: body.graceful_timeout };

@@ -61,7 +61,7 @@ function below(base: string, path: string): string {
 /** SkyPilot's clients name this machine `ssh/local`, as they are told (views.ts). */
 function withLocalCloud(task: Task): Task {
   const candidates = task.resources.candidates.map((wish): Resources =>
-    wish.cloud === "ssh" && wish.region === "local" ? { ...wish, cloud: "local", region: null } : wish
+    wish.cloud === "ssh" && wish.region === "ssh-local" ? { ...wish, cloud: "local", region: null } : wish
   );
   return { ...task, resources: { ...task.resources, candidates } };
 }

@@ -27,7 +27,7 @@ export interface Encoder {
   /** A sign of life, or nothing where it would tear a line apart. */
   beat(): Uint8Array[];
   end(end: StreamEnd): Uint8Array[];
-  /** What tells the client to repeat its call; null when cutting the connection says it better. */
+  /** What tells the client to repeat its call; null where the form has no word for it. */
   retry(): Uint8Array[] | null;
 }
 

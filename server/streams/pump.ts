@@ -31,10 +31,15 @@ export interface PumpOptions {
   readonly pollMs?: number;
   /** Every open stream, so that a drain can end them. */
   readonly open: Set<OpenStream>;
+  /**
+   * The call itself ends with the server (`/logs`): an interrupted client is told to repeat it. Others are cut off,
+   * which makes clients come back after a pause and go on where they were.
+   */
+  readonly repeat?: boolean;
 }
 
 export interface OpenStream {
-  /** End it before its time: tell the client to come back, by a word where its form has one, else by a cut. */
+  /** End it before its time. */
   interrupt(): void;
 }
 
@@ -89,7 +94,7 @@ export function pump(source: LogSource, encoder: Encoder, options: PumpOptions):
   };
   const self: OpenStream = {
     interrupt() {
-      const words = encoder.retry();
+      const words = options.repeat === true ? encoder.retry() : null;
       if (words === null) return cut(new Error("The server is shutting down"));
       send(words);
       close();

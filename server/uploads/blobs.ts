@@ -36,6 +36,7 @@ export type PartAnswer =
   | { readonly status: "uploading"; readonly missing_chunks: string[] }
   | { readonly status: "completed"; readonly missing_chunks: null };
 
+const DAY_MS = 86_400_000;
 const COMPLETED: PartAnswer = { status: "completed", missing_chunks: null };
 const USER = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}$/;
 const BLOB = /^[0-9a-f]{64}$/;
@@ -102,7 +103,10 @@ export class Blobs {
     return COMPLETED;
   }
 
-  /** Remove what nobody needs: blobs and half uploads not touched for `maxAgeMs`, except those in use. */
+  /**
+   * Remove what nobody needs: blobs and half uploads not touched for `maxAgeMs`, except those in use; logs put together
+   * for a download after a day, v1 uploads, of which nobody can say whether they are in use, after a week.
+   */
   async sweep(options: { inUse: ReadonlySet<string>; now: number; maxAgeMs: number }): Promise<void> {
     const before = options.now - options.maxAgeMs;
     for (const user of await list(this.#folder)) {
@@ -114,6 +118,22 @@ export class Blobs {
       for (const upload of await list(join(this.#folder, user, "uploads"))) {
         const place = join(this.#folder, user, "uploads", upload);
         if (!this.#finishing.has(place) && await modifiedAt(place) < before) await removeTree(place);
+      }
+      const v1 = join(mounts, "v1");
+      if (await modifiedAt(v1) < options.now - 7 * DAY_MS) await removeTree(v1);
+      await this.#sweepLogs(join(this.#folder, user, "sky_logs"), options.now - DAY_MS);
+    }
+  }
+
+  async #sweepLogs(folder: string, before: number): Promise<void> {
+    for (const cluster of await list(folder)) {
+      const jobs = await list(join(folder, cluster));
+      for (const job of jobs) {
+        const place = join(folder, cluster, job);
+        if (await modifiedAt(place) < before) await removeTree(place);
+      }
+      if (jobs.length === 0 && await modifiedAt(join(folder, cluster)) < before) {
+        await removeTree(join(folder, cluster));
       }
     }
   }
@@ -230,13 +250,19 @@ async function list(folder: string): Promise<string[]> {
   try {
     return (await Array.fromAsync(Deno.readDir(folder))).map((entry) => entry.name);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return [];
     throw error;
   }
 }
 
+/** Unix ms; for what is not there, never. */
 async function modifiedAt(path: string): Promise<number> {
-  return (await Deno.lstat(path)).mtime?.getTime() ?? 0;
+  try {
+    return (await Deno.lstat(path)).mtime?.getTime() ?? 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return Infinity;
+    throw error;
+  }
 }
 
 async function removeTree(path: string): Promise<void> {

@@ -21,6 +21,7 @@ interface Item {
   readonly entry: ZipEntry;
 }
 
+const WRITERS = 8;
 const MAX_LINK_TARGET = 4096;
 const SYMLINK = 0xA;
 
@@ -70,19 +71,42 @@ async function extract(
     else files.push({ path, entry });
   }
   for (const path of directories) await Deno.mkdir(join(target, path), { recursive: true, mode: 0o700 });
-  for (const item of files) {
-    signal?.throwIfAborted();
-    await writeFile(zip, item, target);
-  }
+  await writeFiles(zip, files, { target, signal });
   // Links come last and are judged together: until then no path below the target leads through one.
   for (const item of links) await writeLink(zip, item, target);
   const outside = await linksOutside(target, links.map((item) => item.path));
   if (outside.length > 0) throw invalidZip(`symbolic link '${outside[0]}' leaves the archive`);
 }
 
+/** A few at a time: most of a small file's cost is waiting for the disk. */
+async function writeFiles(
+  zip: Zip,
+  files: readonly Item[],
+  { target, signal }: { target: string; signal: AbortSignal | undefined },
+): Promise<void> {
+  const parents = new Set(files.map((item) => dirname(item.path)));
+  for (const path of parents) await Deno.mkdir(join(target, path), { recursive: true, mode: 0o700 });
+  const rest = files.values();
+  let failed = false;
+  const writer = async () => {
+    for (const item of rest) {
+      signal?.throwIfAborted();
+      if (failed) return;
+      try {
+        await writeFile(zip, item, target);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  // All of them end before anything is cleaned up.
+  const ends = await Promise.allSettled(Array.from({ length: WRITERS }, writer));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
 async function writeFile(zip: Zip, { path, entry }: Item, target: string): Promise<void> {
   const place = join(target, path);
-  await Deno.mkdir(dirname(place), { recursive: true, mode: 0o700 });
   const executable = (entry.externalFileAttributes >>> 16 & 0o111) !== 0;
   using file = await Deno.open(place, { write: true, createNew: true, mode: executable ? 0o700 : 0o600 });
   let sum = 0;

@@ -296,13 +296,15 @@ Deno.test("launch cancelled while machines are made keeps the record", async () 
   await inWorld(async (world, cloud) => {
     await using server = await world.serve();
     const ctx = server.context();
+    const begun = Promise.withResolvers<void>();
     cloud.onProvision = (_spec, { signal }) =>
       new Promise((_, reject) => {
         signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+        begun.resolve();
       });
     const launching = launch(task("run: x"), launchOptions(), ctx, server.room);
     launching.catch(() => {});
-    await until(() => cloud.acts.length > 0, "it provisions");
+    await begun.promise;
     ctx.cancel(new SkyError("request_cancelled", "gone"));
     await assertRejects(() => launching, SkyError, "gone");
     const record = await server.room.clusters.get("c1");

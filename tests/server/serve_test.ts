@@ -38,7 +38,7 @@ async function start(home: string, more: Partial<ServeOptions> = {}): Promise<St
   });
   over.catch(ready.reject);
   const told = await ready.promise;
-  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: told.socket } });
+  const client = Deno.createHttpClient({ proxy: { transport: "unix", path: told.socket! } });
   let stopped = false;
   const started: Started = {
     ready: told,
@@ -134,6 +134,33 @@ Deno.test("a taken port is one clear error and frees the home", () =>
     await using _server = await start(home);
   }));
 
+Deno.test("a home whose path is too long for a socket is served over TCP alone", () =>
+  withHome(async (home) => {
+    const deep = join(home, "x".repeat(120));
+    const stop = new AbortController();
+    const ready = Promise.withResolvers<Ready>();
+    const over = serve({
+      home: deep,
+      host: "127.0.0.1",
+      port: 0,
+      insecure: false,
+      env: () => undefined,
+      now: () => Date.now(),
+      stop: stop.signal,
+      commit: "test",
+      onReady: ready.resolve,
+      write: () => {},
+    });
+    const { url, socket } = await ready.promise;
+    assertEquals(socket, null);
+    assertEquals(JSON.parse(await Deno.readTextFile(homePaths(deep).registration)).socket, null);
+    const health = await fetch(`${url}/api/health`);
+    assertEquals(health.status, 200);
+    await health.body?.cancel();
+    stop.abort();
+    await over;
+  }));
+
 Deno.test("a corrupt database is refused and kept", () =>
   withHome(async (home) => {
     await Deno.mkdir(home);
@@ -168,9 +195,8 @@ Deno.test("what was submitted is there after a restart; a running job is not dis
     }
   }));
 
-Deno.test("stopping tells who waits and who reads; what was running goes on after the next start", () =>
+Deno.test("stopping tells who reads a job's log to come back; the job goes on under the next server", () =>
   withHome(async (home) => {
-    // A short lane full of nothing is not at hand: a launch waits for its cluster's lock behind another one.
     const gate = join(dirname(home), "gate");
     const setup = `while [ ! -e ${gate} ]; do sleep 0.05; done`;
     const task = `resources:\n  infra: local\nsetup: ${setup}\nrun: echo ran\n`;

@@ -29,7 +29,7 @@ async function frames(response: Response): Promise<Frame[]> {
   return found;
 }
 
-async function reading(response: Response): Promise<(until: string) => Promise<string>> {
+function reading(response: Response): (until: string) => Promise<string> {
   const reader = response.body!.getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -124,7 +124,7 @@ Deno.test("a live log: the headers come first, then each line as it is written, 
   const prefix = id.slice(0, 10);
   const response = await rig.app(`/api/stream?request_id=${prefix}&format=console`);
   assertEquals(response.headers.get(HEADERS.streamRequestId), prefix);
-  const read = await reading(response);
+  const read = reading(response);
   const ctx = await log.ctx;
   for (let i = 0; i < 5; i++) {
     ctx.log.line(`line ${i}`);
@@ -196,7 +196,7 @@ Deno.test("tail: last lines without old control lines, then live ones with", asy
   }
   await rig.engine.log(id).flush();
   const response = await rig.app(`/api/stream?request_id=${id}&format=console&tail=3`);
-  const read = await reading(response);
+  const read = reading(response);
   assertEquals(await read("line 9\n"), "line 7\nline 8\nline 9\n");
   ctx.log.status("live");
   ctx.log.line("after");
@@ -235,11 +235,11 @@ Deno.test("a waiting request says so: long ones at once, in each form", async ()
   await rig.submit("/launch", { task: "run: x", cluster_name: "a" });
   await first.started;
   const id = await rig.submit("/launch", { task: "run: x", cluster_name: "b" });
-  const read = await reading(await rig.app(`/api/stream?request_id=${id}&format=console`));
+  const read = reading(await rig.app(`/api/stream?request_id=${id}&format=console`));
   const checking = `[dim]Checking request: ${id}[/dim]`;
   assertStringIncludes(await read("rich_start"), encodeControl("rich_init", checking));
   assertStringIncludes(await read("rich_update"), "rich_update");
-  const plain = await reading(await rig.app(`/api/stream?request_id=${id}&format=plain`));
+  const plain = reading(await rig.app(`/api/stream?request_id=${id}&format=plain`));
   assertStringIncludes(await plain("\n"), `Checking request: ${id}${" ".repeat(4096)}\n`);
   const framed = await rig.app(`/api/stream?request_id=${id}&format=frames`);
   const reader = framed.body!.getReader();
@@ -257,7 +257,7 @@ Deno.test("a cancelled request's stream ends with a line that says so", async ()
   await using rig = await makeRig({ works: { "sky.check": log.work }, timing: TIMING });
   const id = await rig.submit("/check");
   (await log.ctx).log.line("begun");
-  const read = await reading(await rig.app(`/api/stream?request_id=${id}&format=console`));
+  const read = reading(await rig.app(`/api/stream?request_id=${id}&format=console`));
   await rig.engine.cancel({ ids: [id] }, rig.deps.user);
   assertEquals(await read("never"), `begun\n'sky.check' request ${id} cancelled\n`);
 });
@@ -270,7 +270,7 @@ Deno.test("heartbeats come in silence: text lines, frames at their own pace", as
   });
   const id = await rig.submit("/check");
   await log.ctx;
-  const read = await reading(await rig.app(`/api/stream?request_id=${id}&format=console`));
+  const read = reading(await rig.app(`/api/stream?request_id=${id}&format=console`));
   assertStringIncludes(await read("heartbeat"), encodeControl("heartbeat"));
   const response = await rig.app(`/api/stream?request_id=${id}&format=frames`);
   const reader = response.body!.getReader();
@@ -390,25 +390,27 @@ Deno.test("log_path: the server's log and files below ~/sky_logs, nothing else",
   const response = await rig.app(
     `/api/stream?log_path=${encodeURIComponent("~/.sky/api_server/server.log")}&format=console`,
   );
-  const read = await reading(response);
+  const read = reading(response);
   assertEquals(await read("one\n"), "one\n");
   await Deno.writeTextFile(rig.home.serverLog, "two\n", { append: true });
   assertEquals(await read("two\n"), "one\ntwo\n");
 });
 
-Deno.test("a drain ends text streams with retry and cuts frames without their end", async () => {
+Deno.test("a drain cuts streams of requests: no end, no word, so that clients come back to the next server", async () => {
   const log = writer();
   await using rig = await makeRig({ works: { "sky.check": log.work }, timing: TIMING });
   const id = await rig.submit("/check");
   (await log.ctx).log.line("x");
-  const text = await reading(await rig.app(`/api/stream?request_id=${id}&format=console`));
-  await text("x\n");
-  const framed = await rig.app(`/api/stream?request_id=${id}&format=frames`);
-  const reader = framed.body!.getReader();
-  await reader.read();
+  const readers = await Promise.all(["console", "plain", "frames"].map(async (format) => {
+    const response = await rig.app(`/api/stream?request_id=${id}&format=${format}`);
+    const reader = response.body!.getReader();
+    await reader.read();
+    return reader;
+  }));
   rig.draining.abort();
   for (const stream of rig.deps.streams) stream.interrupt();
-  assertEquals(await text("never"), `x\n${encodeControl("retry")}`);
-  const cut = await reader.read().then(() => "ended", () => "cut");
-  assertEquals(cut, "cut");
+  for (const reader of readers) assertEquals(await reader.read().then(() => "ended", () => "cut"), "cut");
+  const late = await rig.app(`/api/stream?request_id=${id}`);
+  assertEquals(late.status, 503);
+  await late.body?.cancel();
 });

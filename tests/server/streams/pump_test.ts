@@ -31,8 +31,10 @@ function rig(more: Partial<LogSource> = {}): Rig {
   return made;
 }
 
-const start = (made: Rig, timing = { beatMs: 60_000, pollMs: 60_000 }) =>
-  pump(made.source, consoleEncoder(), { ...timing, open: made.open });
+const start = (
+  made: Rig,
+  timing: { beatMs: number; pollMs: number; repeat?: boolean } = { beatMs: 60_000, pollMs: 60_000 },
+) => pump(made.source, consoleEncoder(), { ...timing, open: made.open });
 
 async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
   return await new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>).text();
@@ -70,7 +72,7 @@ Deno.test("pump tells what is waited for until there is a log", async () => {
   const messages = ["first", "second", "second", null];
   const made = rig({ waiting: () => messages.length > 1 ? messages.shift()! : null, patience: 0 });
   const text = readAll(start(made, { beatMs: 60_000, pollMs: 5 }));
-  await delay(60);
+  while (messages.length > 1) await delay(5);
   await made.log.write(utf8.encode("x\n"));
   await made.log.close();
   const control = (code: "rich_init" | "rich_start" | "rich_update" | "rich_stop", message = "") =>
@@ -107,9 +109,9 @@ Deno.test("pump lets go of everything when its reader leaves", async () => {
   await made.log.closed.catch(() => {}); // the log's reader side was cancelled
 });
 
-Deno.test("interrupt ends a text stream with the word retry, and a failing log is a cut", async () => {
+Deno.test("interrupt ends a repeatable stream with the word retry, another one with a cut", async () => {
   const made = rig();
-  const stream = start(made);
+  const stream = start(made, { beatMs: 60_000, pollMs: 60_000, repeat: true });
   const writing = made.log.write(utf8.encode("half"));
   const text = readAll(stream);
   await writing;
@@ -117,6 +119,15 @@ Deno.test("interrupt ends a text stream with the word retry, and a failing log i
   assertEquals(await text, `half${encodeControl("retry")}`);
   await made.log.closed.catch(() => {});
 
+  const other = rig();
+  const cut = readAll(start(other));
+  await other.log.write(utf8.encode("whole\n"));
+  for (const each of other.open) each.interrupt();
+  await assertRejects(() => cut);
+  await other.log.closed.catch(() => {});
+});
+
+Deno.test("a log that fails is a cut", async () => {
   const broken = rig({ open: () => Promise.reject(new Error("no such file")) });
   await assertRejects(() => readAll(start(broken)), Error, "no such file");
   assertEquals([broken.open.size, broken.closed], [0, 1]);

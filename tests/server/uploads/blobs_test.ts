@@ -161,7 +161,15 @@ Deno.test("sweep removes old blobs and half uploads, not fresh ones and not thos
     await Deno.utime(join(folder, "u1", "uploads", "44".repeat(32)), ago, ago);
     const then = new Date(now);
     await Deno.utime(blobs.base("u1", fresh), then, then);
+    const [oldLogs, newLogs] = [
+      join(folder, "u1", "sky_logs", "c", "1-a"),
+      join(folder, "u1", "sky_logs", "c", "2-b"),
+    ];
+    for (const logs of [oldLogs, newLogs]) await Deno.mkdir(logs, { recursive: true });
+    const days = new Date(now - 2 * 86_400_000);
+    await Deno.utime(oldLogs, days, days);
     await blobs.sweep({ inUse: new Set([used]), now, maxAgeMs: 3_600_000 });
+    assertEquals(await tree(join(folder, "u1", "sky_logs")), { "c": "dir", "c/2-b": "dir" });
     const exist = async (id: string) => await blobs.exists("u1", id);
     assertEquals([await exist(old), await exist(used), await exist(fresh)], [false, true, true]);
     assertEquals(await tree(join(folder, "u1", "uploads")), {});
