@@ -52,7 +52,9 @@ export async function compile(target: string, out: string): Promise<string> {
   try {
     const bundle = (args: string[]) =>
       run(Deno.execPath(), ["bundle", "-q", "--minify", ...args], { cwd: root });
-    await bundle(["--external", "./server.js", "-o", join(stage, "main.js"), "main.ts"]);
+    // In pieces: a command parses only what it uses, and parsing is most of a short command's time.
+    await bundle(["--code-splitting", "--external", "./server.js", "--outdir", stage, "main.ts"]);
+    const pieces = (await Array.fromAsync(Deno.readDir(stage))).map(({ name }) => name);
     await bundle(["-o", join(stage, "server.js"), "server/main.ts"]);
     for (const file of ["main.js", "server.js"]) await fixRequire(join(stage, file));
 
@@ -68,7 +70,7 @@ export async function compile(target: string, out: string): Promise<string> {
     const env: Record<string, string> = {};
     if (Deno.env.get("SKY_DENORT") === "npm") env.DENORT_BIN = await pinnedBase(target, stage);
     await Deno.mkdir(dirname(out), { recursive: true });
-    const includes = ["server.js", "libsql.node.zst", "libsql.node.sha256", "build.json"]
+    const includes = [...pieces, "server.js", "libsql.node.zst", "libsql.node.sha256", "build.json"]
       .flatMap((file) => ["--include", file]);
     await run(
       Deno.execPath(),
