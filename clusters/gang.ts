@@ -5,7 +5,9 @@
  */
 import { delay } from "@std/async/delay";
 import type { CommandRunner, JobPhase, JobStart, JobState } from "../clouds/cloud.ts";
+import { joinBytes } from "./disk.ts";
 import type { JobLog } from "./merge.ts";
+import type { Reread } from "./merge_recover.ts";
 import { patiently } from "./waiting.ts";
 
 /** What a member gets that was ended because another one failed. */
@@ -223,11 +225,32 @@ async function pause(signal: AbortSignal): Promise<void> {
   await delay(FIRST_RETRY_MS, { signal }).catch(() => {});
 }
 
-/** Key of a node's output in the merged log; `sourceOf` reads it back. */
+/** Key of a node's output in the merged log. */
 export function sourceKey(phase: JobPhase, node: number): string {
   return `${phase}:${node}`;
 }
-export function sourceOf(key: string): { phase: JobPhase; node: number } {
+function sourceOf(key: string): { phase: JobPhase; node: number } {
   const [phase, node] = key.split(":");
   return { phase: phase === "setup" ? "setup" : "run", node: Number(node) };
+}
+
+/** Raw bytes of a job's outputs once more, for a log that a crash cut short. Waits for nodes out of reach. */
+export function rereadFrom(
+  runners: readonly CommandRunner[],
+  options: { logDir: string; signal: AbortSignal },
+): Reread {
+  const { logDir, signal } = options;
+  return async (key, { from, to }) => {
+    const { phase, node } = sourceOf(key);
+    const runner = runners[node];
+    const pieces: Uint8Array[] = [];
+    for (let offset = from; runner !== undefined && offset < to;) {
+      const range = { offset, limit: Math.min(CHUNK, to - offset), signal };
+      const piece = await patiently(() => runner.readOutput(logDir, phase, range), signal);
+      if (piece.length === 0) break;
+      pieces.push(piece);
+      offset += piece.length;
+    }
+    return joinBytes(pieces);
+  };
 }

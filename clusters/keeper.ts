@@ -12,8 +12,7 @@ import type { ClusterStore } from "../state/clusters.ts";
 import type { JobStore } from "../state/jobs.ts";
 import type { LogFiles } from "../state/log_file.ts";
 import { Driver, endedBy, type EndWish, endWish, finishJob, markEnd, noteWaiting } from "./drive.ts";
-import { joinBytes } from "./disk.ts";
-import { sourceOf } from "./gang.ts";
+import { rereadFrom } from "./gang.ts";
 import { jobNodes, type JobPlace } from "./job_spec.ts";
 import { JobLog, logPath } from "./merge.ts";
 import { demandOf, type Held, place, shareOf } from "./queue.ts";
@@ -42,8 +41,6 @@ interface Entry {
   /** Resolves when the job is over, rejects when the keeper lets go of it. */
   readonly over: PromiseWithResolvers<void>;
 }
-
-const REREAD = 256 * 1024;
 
 export class JobKeeper {
   readonly #options: KeeperOptions;
@@ -143,7 +140,7 @@ export class JobKeeper {
     if (known !== undefined) return;
     const signal = this.#life.signal;
     const folder = join(this.#options.folder, String(job.id));
-    const reread = (key: string, range: { from: number; to: number }) => this.#reread(job, { key, ...range });
+    const reread = rereadFrom(this.#runners, { logDir: job.logDir, signal });
     const log = await JobLog.open({ folder, logs: this.#options.logs, reread, signal });
     const entry: Entry = { job, log, held: heldBy(job, this.#demand(job).gpus), driver: null, over: quiet() };
     this.#entries.set(job.id, entry);
@@ -230,24 +227,6 @@ export class JobKeeper {
     this.#entries.delete(entry.job.id);
     await entry.log.end();
     entry.over.resolve();
-  }
-
-  async #reread(job: JobRecord, part: { key: string; from: number; to: number }): Promise<Uint8Array> {
-    const { phase, node } = sourceOf(part.key);
-    const runner = this.#runners[node];
-    const pieces: Uint8Array[] = [];
-    const signal = this.#life.signal;
-    for (let offset = part.from; runner !== undefined && offset < part.to;) {
-      const limit = Math.min(REREAD, part.to - offset);
-      const piece = await patiently(
-        () => runner.readOutput(job.logDir, phase, { offset, limit, signal }),
-        signal,
-      );
-      if (piece.length === 0) break;
-      pieces.push(piece);
-      offset += piece.length;
-    }
-    return joinBytes(pieces);
   }
 
   async #whereabouts(): Promise<JobPlace> {

@@ -20,7 +20,7 @@ import { background } from "./background.ts";
 import { BODY_LIMITS } from "./bodies.ts";
 import { type Deps, type Security, TIMING } from "./deps.ts";
 import { Exchanges } from "./exchanges.ts";
-import { failpointOf } from "./failpoint.ts";
+import { failpointOf, holdOf } from "./failpoint.ts";
 import { Addresses } from "./handlers/addresses.ts";
 import { handlers } from "./handlers/mod.ts";
 import type { World } from "./handlers/handler.ts";
@@ -111,7 +111,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     database,
     logs,
     folder: home.requests,
-    work: makeWork(handlers, world),
+    work: makeWork(handlers, world, holdOf(env("SKY_FAILPOINT"))),
     makeLog,
     now,
     limits: { long: LONG_LANE, short: SHORT_LANE },

@@ -11,7 +11,11 @@ import { overlayConfig } from "./server_config.ts";
 import { checkWorkspace } from "./workspaces.ts";
 
 /** The work of each operation of the table. */
-export function makeWork(handlers: Handlers, world: World): (name: string) => Work {
+export function makeWork(
+  handlers: Handlers,
+  world: World,
+  hold: (name: string, signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
+): (name: string) => Work {
   const byName = new Map<string, Work>();
   for (const [key, { name }] of Object.entries(operations)) {
     // Key and handler belong together by `Handlers`; the loop forgets which is which.
@@ -20,14 +24,15 @@ export function makeWork(handlers: Handlers, world: World): (name: string) => Wo
       ctx: Context,
       world: World,
     ) => Promise<unknown>;
-    byName.set(name, (body, ctx) => {
+    byName.set(name, async (body, ctx) => {
+      await hold(name, ctx.signal);
       const { config, ignored } = overlayConfig(world.config(), ctx.config);
       if (ignored.length > 0) {
         ctx.log.line(`Config keys that only the server can set are ignored: ${ignored.join(", ")}`);
       }
       // Whatever is wrong with a caller's config: what runs must stay cancellable.
       if (key !== "apiCancel") checkWorkspace(ctx.workspace, world.config());
-      return handler(body, { ...ctx, config }, world);
+      return await handler(body, { ...ctx, config }, world);
     });
   }
   return (name) => {

@@ -7,7 +7,7 @@ Deno.test("answering the prompt in a terminal launches; Ctrl+C in the job's log 
   const terminal = sky.terminal(["launch", "-c", "t", "--cpus", "1", "echo step 1; sleep 3; echo step 2"]);
   await terminal.until("Launching a new cluster 't'. Proceed? [Y/n]: ");
   await terminal.send("y\n");
-  await terminal.until("step 1");
+  await terminal.until(") step 1");
   await terminal.send("\x03");
   assertEquals(await terminal.end(), 1);
   assertMatch(terminal.text, /\nAborted!\n$/);
@@ -54,34 +54,58 @@ Deno.test("ten asynchronous launches from a shell loop all run", async () => {
   }
 });
 
-Deno.test("a request is found, followed and cancelled by its prefix; the cluster column cancels on down", async () => {
-  await using sky = await TestSky.make();
-  const submitted = await sky.ok([
-    "launch",
-    "-c",
-    "slow",
-    "-y",
-    "--async",
-    "-r",
-    "--gpus",
-    "H100:8",
-    "echo never",
-  ]);
+Deno.test("a running request is found, followed and cancelled by its prefix", async () => {
+  await using sky = await TestSky.make({ SKY_FAILPOINT: "hold:sky.launch" });
+  const submitted = await sky.ok(["launch", "-c", "slow", "-y", "--async", "echo never"]);
   const id = /request: (\S+)/.exec(submitted)![1]!;
+  await until(async () => await statusOf(sky, id) === "RUNNING", { what: "the launch to run" });
   const other = await sky.run(["api", "logs", "zzzz"]);
   assertEquals(other.code, 1);
   assertStringIncludes(other.stderr, "Request 'zzzz' not found");
-  const ambiguous = await sky.run(["api", "cancel", ""]);
-  assertEquals(ambiguous.code === 0, false, "an empty prefix never picks at random");
+  const empty = await sky.run(["api", "cancel", ""]);
+  assert(empty.code !== 0, "an empty prefix never picks at random");
   assertStringIncludes(await sky.ok(["api", "cancel", id.slice(0, 8)]), `Cancelled 1 request: ${id}`);
-  const records = JSON.parse(await sky.ok(["api", "status", "-a", "-o", "json"]));
-  assertEquals(
-    records.find((record: { request_id: string }) => record.request_id === id)?.status,
-    "CANCELLED",
-  );
+  assertEquals(await statusOf(sky, id), "CANCELLED");
   const followed = await sky.run(["api", "logs", id]);
   assertEquals(followed.code, 1);
   assertStringIncludes(followed.stderr, "sky.exceptions.RequestCancelled");
+});
+
+Deno.test("Ctrl+C while a request streams prints how to come back, and the request goes on", async () => {
+  await using sky = await TestSky.make({ SKY_FAILPOINT: "hold:sky.launch" });
+  const terminal = sky.terminal(["launch", "-c", "held", "-y", "echo x"]);
+  const running = async (): Promise<{ request_id: string; status: string }[]> =>
+    JSON.parse(await sky.ok(["api", "status", "-o", "json"]));
+  await until(async () => (await running()).some(({ status }) => status === "RUNNING"), {
+    what: "the launch to run",
+  });
+  const id = (await running())[0]!.request_id;
+  await terminal.send("\x03");
+  assertEquals(await terminal.end(), 1);
+  const { url } = (await sky.registration())!;
+  const block = `⚙︎ Request will continue running asynchronously.
+├── View logs: sky api logs ${id.slice(0, 8)}
+├── Or, visit: ${url}/api/stream?request_id=${id.slice(0, 8)}
+└── To cancel the request, run: sky api cancel ${id.slice(0, 8)}
+
+
+Aborted!
+`;
+  assert(terminal.text.endsWith(block), terminal.text);
+  assertEquals(await statusOf(sky, id), "RUNNING");
+});
+
+Deno.test("down cancels every other request on its cluster, dead, before it acts", async () => {
+  await using sky = await TestSky.make({ SKY_FAILPOINT: "hold:sky.exec" });
+  await sky.ok(["launch", "-c", "d", "-y", "-d", "sleep 100"]);
+  const ids: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    ids.push(/request: (\S+)/.exec(await sky.ok(["exec", "d", "--async", "echo x"]))![1]!);
+  }
+  await until(async () => await statusOf(sky, ids[0]!) === "RUNNING", { what: "the first exec to run" });
+  await sky.ok(["down", "d", "-y"]);
+  for (const id of ids) assertEquals(await statusOf(sky, id), "CANCELLED");
+  assertEquals(JSON.parse(await sky.ok(["status", "-o", "json"])), []);
 });
 
 Deno.test("the stream link works with curl, plain and live, and as a page for browsers", async () => {
@@ -97,3 +121,10 @@ Deno.test("the stream link works with curl, plain and live, and as a page for br
   assertStringIncludes(page.headers.get("content-type") ?? "", "text/html");
   await page.body?.cancel();
 });
+
+async function statusOf(sky: TestSky, id: string): Promise<string | undefined> {
+  const records: { request_id: string; status: string }[] = JSON.parse(
+    await sky.ok(["api", "status", "-a", "-o", "json"]),
+  );
+  return records.find((record) => record.request_id === id)?.status;
+}
