@@ -92,7 +92,17 @@ export async function serve(options: ServeOptions): Promise<void> {
   stack.defer(() => logs.close());
   const onFault = (error: unknown, what: string) => log.fault(what, error);
   const clouds = openClouds();
-  const room = await openRoom({ database, clouds, logs, home, config: config.current(), env, now, onFault });
+  const room = await openRoom({
+    database,
+    clouds,
+    logs,
+    home,
+    config: config.current(),
+    env,
+    now,
+    onFault,
+    failpoint,
+  });
   stack.use(room);
 
   const exchanges = new Exchanges();

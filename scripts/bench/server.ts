@@ -1,13 +1,19 @@
 /** What the server costs and bears: memory, durable submissions, latency under rows and load, followers. */
 import { delay } from "@std/async/delay";
-import { join } from "@std/path";
-import { createClient } from "@libsql/client";
 import { type TestSky, until } from "../../tests/support/sky.ts";
-import { Connection, hammer, type Target, targetOf } from "./load.ts";
+import { Connection, type Exchange, requestBytes, type Target, targetOf } from "./load.ts";
+import { Loader } from "./loader.ts";
 import { freshSky, quantile, residentMiB } from "./measure.ts";
+import { seedRows } from "./seed.ts";
 import type { Row } from "./table.ts";
 
 const ROWS = 100_000;
+const STATUS: Exchange = { method: "POST", path: "/status", body: {} };
+const LAUNCH: Exchange = {
+  method: "POST",
+  path: "/launch",
+  body: { cluster_name: "m#", task: "resources:\n  infra: local\n  cpus: 0.1\nrun: 'true'\n" },
+};
 
 export async function serverRows(): Promise<Row[]> {
   return [...await idle(), ...await submissions(), ...await manyRequests(), ...await followers()];
@@ -26,11 +32,12 @@ async function started(
 async function whileProbing<T>(target: Target, work: () => Promise<T>): Promise<{ value: T; worst: number }> {
   let worst = 0;
   let running = true;
+  const health = requestBytes({ method: "GET", path: "/api/health" }, 0);
   const probe = (async () => {
     using connection = await Connection.open(target);
     while (running) {
       const at = performance.now();
-      await connection.get("/api/health");
+      await connection.exchange(health);
       worst = Math.max(worst, performance.now() - at);
       await delay(10);
     }
@@ -43,7 +50,7 @@ async function whileProbing<T>(target: Target, work: () => Promise<T>): Promise<
   }
 }
 
-async function idle(): Promise<Row[]> {
+export async function idle(): Promise<Row[]> {
   const { sky, pid } = await started();
   await using _ = sky;
   await sky.ok(["launch", "-c", "one", "--cpus", "0.1", "-y", "true"]);
@@ -57,12 +64,15 @@ async function idle(): Promise<Row[]> {
   }];
 }
 
-async function submissions(): Promise<Row[]> {
-  const { sky, target } = await started();
+export async function submissions(): Promise<Row[]> {
+  const { sky, pid, target } = await started();
   await using _ = sky;
-  const one = (connection: Connection) => connection.post("/status");
-  await hammer(target, { count: 500, concurrency: 32, one });
-  const { latencies, seconds } = await hammer(target, { count: 5_000, concurrency: 32, one });
+  using load = new Loader(target);
+  await load.hammer({ exchange: STATUS, count: 500, concurrency: 32 });
+  const { value: { latencies, seconds }, worst } = await whileProbing(
+    target,
+    () => load.hammer({ exchange: STATUS, count: 10_000, concurrency: 32 }),
+  );
   return [
     {
       what: "durable submissions, 32 at once",
@@ -70,50 +80,50 @@ async function submissions(): Promise<Row[]> {
       unit: "/s",
       target: 1_000,
       atLeast: true,
-      note: "POST /status; each also runs",
+      note: `POST /status; each also runs; ${residentMiB(pid).toFixed(0)} MiB after`,
     },
-    { what: "… p99", figure: quantile(latencies, 0.99), unit: "ms", target: 50, note: "" },
+    {
+      what: "… p99",
+      figure: quantile(latencies, 0.99),
+      unit: "ms",
+      target: 50,
+      note: `p50 ${quantile(latencies, 0.5).toFixed(1)} ms`,
+    },
+    { what: "… slowest health probe", figure: worst, unit: "ms", target: 100, note: "" },
   ];
 }
 
-async function manyRequests(): Promise<Row[]> {
+export async function manyRequests(): Promise<Row[]> {
   const seeded = await started();
+  await seeded.sky.ok(["status"]);
   await seeded.sky.ok(["api", "stop"]);
-  await seedRows(seeded.sky);
-  // Every launch stops before its first step and waits there: RUNNING, in one process.
-  seeded.sky.env.SKY_FAILPOINT = "before_step=pause";
+  await seedRows(seeded.sky, ROWS);
+  // Every launch is held before its work begins and stays there: RUNNING, in one process.
+  seeded.sky.env.SKY_FAILPOINT = "hold:sky.launch";
   await using sky = seeded.sky;
   await sky.ok(["api", "start"]);
   const { pid, url } = (await sky.registration())!;
   const target = targetOf(url);
+  using load = new Loader(target);
   const before = residentMiB(pid);
-  const launch = (from: number) => (connection: Connection, i: number) =>
-    connection.post("/launch", {
-      cluster_name: `m${from + i}`,
-      task: "resources:\n  infra: local\n  cpus: 0.1\nrun: 'true'\n",
-    });
-  const { value, worst } = await whileProbing(target, async () => {
-    await hammer(target, { count: 500, concurrency: 16, one: launch(0) });
+  const { value: status, worst } = await whileProbing(target, async () => {
+    await load.hammer({ exchange: LAUNCH, count: 500, concurrency: 16 });
     await running(sky, 500);
-    const status = await hammer(target, {
-      count: 1_000,
-      concurrency: 8,
-      one: (connection) => connection.post("/status"),
-    });
-    await hammer(target, { count: 500, concurrency: 16, one: launch(500) });
+    const measured = await load.hammer({ exchange: STATUS, count: 1_000, concurrency: 8 });
+    await load.hammer({ exchange: LAUNCH, count: 500, concurrency: 16, from: 500 });
     await running(sky, 1_000);
-    return status.latencies;
+    return measured.latencies;
   });
   const after = residentMiB(pid);
-  const list = await hammer(target, {
+  const list = await load.hammer({
+    exchange: { method: "GET", path: "/api/status?limit=50" },
     count: 200,
     concurrency: 4,
-    one: (connection) => connection.get("/api/status?limit=50"),
   });
   return [
     {
       what: "POST /status p99, 100k rows, 500 in flight",
-      figure: quantile(value, 0.99),
+      figure: quantile(status, 0.99),
       unit: "ms",
       target: 50,
       note: "",
@@ -152,69 +162,25 @@ async function running(sky: TestSky, count: number): Promise<void> {
   }, { what: `${count} RUNNING launches`, timeoutMs: 120_000 });
 }
 
-async function seedRows(sky: TestSky): Promise<void> {
-  const database = createClient({ url: `file:${join(sky.env.SKY_HOME!, "sky.db")}`, concurrency: 1 });
-  const { columns, rows } = await database.execute("SELECT * FROM requests LIMIT 1");
-  const model = rows[0];
-  if (model === undefined) throw new Error("Cannot seed rows: no request to copy");
-  const fresh = columns.filter((column) =>
-    !["id", "idempotency_key", "created_at", "finished_at"].includes(column)
-  );
-  const names = ["id", "created_at", "finished_at", ...fresh];
-  const sql = `INSERT INTO requests (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`;
-  const now = Date.now();
-  for (let from = 0; from < ROWS; from += 10_000) {
-    await database.batch(
-      Array.from({ length: 10_000 }, (_, i) => ({
-        sql,
-        args: [
-          crypto.randomUUID(),
-          now - (from + i) * 100,
-          now - (from + i) * 100 + 50,
-          ...fresh.map((c) => model[c]!),
-        ],
-      })),
-      "write",
-    );
-  }
-  database.close();
-}
-
 /** 1,000 followers of one job's log: each line carries the time at which it was printed. */
-async function followers(): Promise<Row[]> {
+export async function followers(): Promise<Row[]> {
   const { sky, pid, target } = await started();
   await using _ = sky;
+  using load = new Loader(target);
   const script = "i=0; while [ $i -lt 100000 ]; do date +@%s%N@; sleep 0.2; i=$((i+1)); done";
   await sky.ok(["launch", "-c", "talk", "--cpus", "0.1", "-y", "-d", script]);
-  const lags: number[] = [];
-  let open = true;
-  const connections: Deno.Conn[] = [];
-  const readers: Promise<void>[] = [];
-  const body = JSON.stringify({
-    env_vars: { SKYPILOT_USER_ID: "be7c0000", SKYPILOT_USER: "bench" },
-    cluster_name: "talk",
-    job_id: 1,
-    follow: true,
-    tail: 1,
-  });
-  for (let i = 0; i < 1_000; i++) {
-    const connection = await Deno.connect(target);
-    connections.push(connection);
-    await connection.write(new TextEncoder().encode(
-      `POST /logs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-    ));
-    readers.push(read(connection, (lag) => {
-      if (open) lags.push(lag);
-    }));
-    if (i % 50 === 49) await delay(50);
-  }
+  const logs: Exchange = {
+    method: "POST",
+    path: "/logs",
+    body: { cluster_name: "talk", job_id: 1, follow: true, tail: 1 },
+  };
+  const connecting = await whileProbing(target, () => load.follow(logs, 1_000));
   await delay(3_000);
-  lags.length = 0;
+  await load.lags();
   const { worst } = await whileProbing(target, () => delay(10_000));
+  const lags = await load.lags();
   const memory = residentMiB(pid);
-  open = false;
-  for (const connection of connections) connection.close();
-  await Promise.all(readers);
+  await load.leave();
   return [
     {
       what: "1,000 followers of one log, lag p99",
@@ -224,19 +190,12 @@ async function followers(): Promise<Row[]> {
       note: `p50 ${quantile(lags, 0.5).toFixed(1)} ms, ${lags.length} lines seen`,
     },
     { what: "… memory", figure: memory, unit: "MiB RSS", target: 200, note: "" },
-    { what: "… slowest health probe", figure: worst, unit: "ms", target: 100, note: "" },
+    {
+      what: "… slowest health probe",
+      figure: worst,
+      unit: "ms",
+      target: 100,
+      note: `while they connect ${connecting.worst.toFixed(0)} ms`,
+    },
   ];
-}
-
-async function read(connection: Deno.Conn, seen: (lag: number) => void): Promise<void> {
-  const buffer = new Uint8Array(65_536);
-  const decoder = new TextDecoder();
-  for (;;) {
-    const count = await connection.read(buffer).catch(() => null); // closed by the bench itself
-    if (count === null) return;
-    const now = performance.timeOrigin + performance.now();
-    const stamps = [...decoder.decode(buffer.subarray(0, count)).matchAll(/@(\d{19})@/g)];
-    const last = stamps.at(-1);
-    if (last !== undefined) seen(now - Number(last[1]) / 1e6);
-  }
 }

@@ -21,6 +21,18 @@ export const FAILPOINTS = [
   "after_step",
   "before_result",
   "after_result",
+  "before_recover",
+  "after_recover",
+  "before_commit",
+  "after_commit",
+  "before_checkpoint",
+  "after_checkpoint",
+  "before_provision",
+  "after_provision",
+  "before_job_start",
+  "after_job_start",
+  "before_job_end",
+  "after_job_end",
 ] as const;
 
 export interface ChaosOptions {
