@@ -57,6 +57,8 @@ export class TimedOut extends SkyError {
 export function failureOf(error: unknown): "connect" | "cut" | "timeout" | null {
   if (error instanceof TimedOut) return "timeout";
   if (!(error instanceof TypeError) && !(error instanceof Deno.errors.Http)) return null;
-  if (/client error \(Connect\)/.test(error.message)) return "connect";
-  return /error sending request|reading a body|connection|body/i.test(error.message) ? "cut" : null;
+  // Deno 2.9 says only "fetch failed" and keeps the reason as the cause.
+  const message = error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+  if (/client error \(Connect\)/.test(message)) return "connect";
+  return /error sending request|reading a body|connection|body/i.test(message) ? "cut" : null;
 }

@@ -1,5 +1,5 @@
 /** Real listeners and peers that behave badly: garbage, slowness, half-open connections, floods, cuts. */
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { HEADERS } from "../../api/wire.ts";
@@ -110,9 +110,10 @@ Deno.test("foreign Host and Origin are refused on TCP", async () => {
     "HTTP/1.1 421",
   );
   assertStringIncludes(await raw(port, "GET /api/health HTTP/1.0\r\n\r\n"), " 400 ");
-  assertStringIncludes(
+  // Newer Deno refuses two Host headers by itself, with 400.
+  assertMatch(
     await raw(port, "GET /api/health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
-    "HTTP/1.1 421",
+    /^HTTP\/1\.1 (421|400) /,
   );
 });
 
