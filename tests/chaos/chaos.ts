@@ -199,11 +199,13 @@ class Chaos {
       ? "status"
       : draw < 0.82
       ? "queue"
-      : draw < 0.92
+      : draw < 0.9
       ? "cancel"
-      : draw < 0.97
+      : draw < 0.92
       ? "down"
-      : "stop";
+      : draw < 0.94
+      ? "stop"
+      : "autostop";
     const sent = this.#make(kind, cluster);
     if (sent === null) return;
     this.#sent.push(sent);
@@ -235,6 +237,8 @@ class Chaos {
         const ids = [pick(victims, this.#next).id];
         return { ...base, cluster: null, path: "/api/cancel", body: { request_ids: ids, user_id: null } };
       }
+      case "autostop":
+        return { ...base, path: "/autostop", body: { cluster_name: cluster, idle_minutes: 60 } };
       case "down":
       case "stop":
         return { ...base, path: `/${kind}`, body: { cluster_name: cluster } };

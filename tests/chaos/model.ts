@@ -1,6 +1,6 @@
 /** What the chaos client believes: every request it sent, what was acknowledged, and what it has seen since. */
 
-export type Kind = "launch" | "exec" | "status" | "queue" | "cancel" | "down" | "stop";
+export type Kind = "launch" | "exec" | "status" | "queue" | "cancel" | "down" | "stop" | "autostop";
 
 export interface Sent {
   readonly kind: Kind;
