@@ -53,6 +53,7 @@ function isNamedList(value: unknown): value is Record<string, unknown>[] {
 /** What only the server's own config decides (wire.md §16.11). */
 const SERVER_ONLY = [
   "api_server",
+  "admin_policy",
   "allowed_clouds",
   "workspaces",
   "db",

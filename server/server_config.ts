@@ -1,9 +1,9 @@
 /**
- * The server's own config (`~/.sky/config.yaml`), kept in memory and read again when the file changes; and what of a
- * caller's config counts on top of it (wire.md §16.11).
+ * The server's own config (`~/.sky/config.yaml`), kept in memory and read again when the file changes. What of a caller's
+ * config counts on top of it is core/config.ts.
  */
 import { join } from "@std/path";
-import { lookup, mergeConfig, type SkyConfig } from "../core/config.ts";
+import type { SkyConfig } from "../core/config.ts";
 import { isSkyError } from "../core/errors.ts";
 import { dotSky, type Env } from "../core/paths.ts";
 import { parse } from "../core/yaml.ts";
@@ -46,38 +46,4 @@ async function stampOf(path: string): Promise<string> {
     if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   }
-}
-
-/** Keys that are the server's alone. */
-const SERVER_KEYS = [
-  "api_server",
-  "admin_policy",
-  "allowed_clouds",
-  "workspaces",
-  "db",
-  "daemons",
-  "jobs.controller.consolidation_mode",
-  "serve.controller.consolidation_mode",
-  "jobs.controller.controller_logs_gc_retention_hours",
-  "jobs.controller.task_logs_gc_retention_hours",
-  "slurm.cluster_configs",
-];
-
-/** The caller's config over the server's. `ignored`: keys of the caller's that do not count and differ. */
-export function overlayConfig(base: SkyConfig, over: SkyConfig): { config: SkyConfig; ignored: string[] } {
-  let rest = over;
-  const ignored: string[] = [];
-  for (const path of SERVER_KEYS) {
-    const wanted = lookup(rest, path);
-    if (wanted === undefined) continue;
-    if (JSON.stringify(wanted) !== JSON.stringify(lookup(base, path))) ignored.push(path);
-    rest = without(rest, path.split("."));
-  }
-  return { config: mergeConfig(base, rest), ignored };
-}
-
-function without(config: SkyConfig, [key = "", ...below]: string[]): SkyConfig {
-  const { [key]: value, ...rest } = config;
-  if (below.length === 0 || value === null || typeof value !== "object") return rest;
-  return { ...rest, [key]: without(value as SkyConfig, below) };
 }

@@ -3,11 +3,11 @@
  * workspace that exists; leaves the body to the handlers.
  */
 import { operations } from "../api/operations.ts";
+import { overlayRequestConfig } from "../core/config.ts";
 import type { Context } from "../core/context.ts";
 import { SkyError } from "../core/errors.ts";
 import type { Work } from "../requests/submission.ts";
 import type { Handlers, World } from "./handlers/handler.ts";
-import { overlayConfig } from "./server_config.ts";
 import { checkWorkspace } from "./workspaces.ts";
 
 /** The work of each operation of the table. */
@@ -26,7 +26,7 @@ export function makeWork(
     ) => Promise<unknown>;
     byName.set(name, async (body, ctx) => {
       await hold(name, ctx.signal);
-      const { config, ignored } = overlayConfig(world.config(), ctx.config);
+      const { config, ignored } = overlayRequestConfig(world.config(), ctx.config);
       if (ignored.length > 0) {
         ctx.log.line(`Config keys that only the server can set are ignored: ${ignored.join(", ")}`);
       }

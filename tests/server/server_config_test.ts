@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { SkyError } from "../../core/errors.ts";
 import { retentionFrom } from "../../server/background.ts";
-import { overlayConfig, serverConfig } from "../../server/server_config.ts";
+import { serverConfig } from "../../server/server_config.ts";
 import { checkWorkspace, workspacesOf } from "../../server/workspaces.ts";
 
 Deno.test("serverConfig reads the file, follows its changes, keeps the last good one", async () => {
@@ -31,31 +31,6 @@ Deno.test("serverConfig reads the file, follows its changes, keeps the last good
   } finally {
     await Deno.remove(home, { recursive: true });
   }
-});
-
-Deno.test("overlayConfig: the caller's keys win, but for those of the server, which are named when they differ", () => {
-  const base = {
-    workspaces: { a: {} },
-    kubernetes: { x: 1 },
-    jobs: { controller: { consolidation_mode: true } },
-  };
-  assertEquals(
-    overlayConfig(base, {
-      kubernetes: { x: 2, y: 3 },
-      workspaces: { mine: {} },
-      jobs: { controller: { consolidation_mode: true, other: 1 } },
-      api_server: { endpoint: "http://x" },
-    }),
-    {
-      config: {
-        workspaces: { a: {} },
-        kubernetes: { x: 2, y: 3 },
-        jobs: { controller: { consolidation_mode: true, other: 1 } },
-      },
-      ignored: ["api_server", "workspaces"],
-    },
-  );
-  assertEquals(overlayConfig(base, {}), { config: base, ignored: [] });
 });
 
 Deno.test("workspaces: default always, others by the server's config", async () => {
