@@ -5,6 +5,7 @@
 import { SkyError } from "./core/errors.ts";
 
 interface ServerModule {
+  prepareHome(home: string): Promise<void>;
   main(args: readonly string[]): Promise<number>;
 }
 
@@ -37,7 +38,16 @@ async function client(argv: readonly string[]): Promise<number> {
   for (const [signal, code] of ENDING) Deno.addSignalListener(signal, () => leave(code));
   const { run } = await import("./cli/run.ts");
   const variables = () => Deno.env.toObject();
-  return await run(argv, { out, env, variables, cwd: workingDirectory(), signal: interrupt.signal, now });
+  const whileStarting = async (home: string) => await (await server()).prepareHome(home);
+  return await run(argv, {
+    out,
+    env,
+    variables,
+    whileStarting,
+    cwd: workingDirectory(),
+    signal: interrupt.signal,
+    now,
+  });
 }
 
 function workingDirectory(): string {
@@ -48,11 +58,10 @@ function workingDirectory(): string {
   }
 }
 
-async function server(args: readonly string[]): Promise<number> {
-  const entry = Deno.build.standalone ? "./server.js" : "./server/main.ts";
-  const module: ServerModule = await import(entry);
-  return await module.main(args);
+async function server(): Promise<ServerModule> {
+  const entry = Deno.build.standalone ? "./server/main.js" : "./server/main.ts";
+  return await import(entry);
 }
 
 const [word, ...rest] = Deno.args;
-Deno.exit(word === SERVER_WORD ? await server(rest) : await client(Deno.args));
+Deno.exit(word === SERVER_WORD ? await (await server()).main(rest) : await client(Deno.args));

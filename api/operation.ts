@@ -2,6 +2,7 @@
  * answer is its log), direct (answered within the exchange; server/direct/ owns those). Pure. */
 import type * as v from "valibot";
 import type { Lane } from "../core/request.ts";
+import type { Route } from "./routes.ts";
 
 export type BodySchema = v.GenericSchema<unknown, unknown>;
 
@@ -13,12 +14,7 @@ export function type<R>(): ResultType<R> {
   return {};
 }
 
-export interface Operation<B extends BodySchema = BodySchema, R = unknown> {
-  readonly kind: "queued" | "streaming";
-  /** The stored request name with SkyPilot's prefix; clients choose the result decoder by it (wire.md §4.1). */
-  readonly name: `sky.${string}`;
-  readonly method: "GET" | "POST";
-  readonly path: string;
+export interface Operation<B extends BodySchema = BodySchema, R = unknown> extends Route {
   /** Own body fields; the envelope (wire.md §3.3) is taken off before. For GET: the query, every value text. */
   readonly body: B;
   readonly result: ResultType<R>;
@@ -33,30 +29,21 @@ export interface Operation<B extends BodySchema = BodySchema, R = unknown> {
   readonly resumable: boolean;
 }
 
-type Optional = "method" | "lane" | "cluster" | "lock" | "preempts" | "resumable";
+type Own<B extends BodySchema, R> = Omit<Operation<B, R>, keyof Route>;
+type Optional = "lane" | "cluster" | "lock" | "preempts" | "resumable";
 
-/** Fill in what most operations share: POST, short, no cluster, no lock, resumable. */
-export function queued<B extends BodySchema, R>(
-  entry: Omit<Operation<B, R>, "kind" | Optional> & Partial<Pick<Operation<B, R>, Optional>>,
+/**
+ * Fill in what most operations share: short, no cluster, no lock, resumable. A streaming one runs inside its
+ * exchange, where the client leaving cancels it (wire.md §5.4): nothing could be resumed.
+ */
+export function row<B extends BodySchema, R>(
+  route: Route,
+  own: Omit<Own<B, R>, Optional> & Partial<Pick<Own<B, R>, Optional>>,
 ): Operation<B, R> {
-  return { kind: "queued", ...defaults, ...entry };
+  return { ...defaults, resumable: route.kind === "queued", ...route, ...own };
 }
 
-/** A request that runs inside the exchange: its body is the log, the client leaving cancels it (wire.md §5.4). */
-export function streaming<B extends BodySchema, R>(
-  entry: Omit<Operation<B, R>, "kind" | Optional> & Partial<Pick<Operation<B, R>, Optional>>,
-): Operation<B, R> {
-  return { kind: "streaming", ...defaults, resumable: false, ...entry };
-}
-
-const defaults = {
-  method: "POST",
-  lane: "short",
-  cluster: null,
-  lock: false,
-  preempts: false,
-  resumable: true,
-} as const;
+const defaults = { lane: "short", cluster: null, lock: false, preempts: false } as const;
 
 // deno-lint-ignore no-explicit-any -- inference positions only: a row of unknown schema and result
 type AnyOperation = Operation<any, any>;

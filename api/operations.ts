@@ -1,203 +1,146 @@
 /**
  * THE TABLE: everything that can be asked of the server as a request. Read it first. Server routes, client
  * methods, request names and the coverage list of the wire tests are made from it; server/handlers/ must answer
- * each row or nothing compiles. Pure.
+ * each row or nothing compiles. Names and paths are in routes.ts, which clients load without the schemas. Pure.
  */
 import * as checks from "./checks.ts";
 import * as clusters from "./clusters.ts";
 import * as requests from "./requests.ts";
-import { type BodyOf, type InputOf, queued, type ResultOf, streaming, type } from "./operation.ts";
+import { type BodyOf, type InputOf, type ResultOf, row, type } from "./operation.ts";
+import { routes } from "./routes.ts";
 
 const byClusterName = (body: { cluster_name: string }) => body.cluster_name;
 
 export const operations = {
-  launch: queued({
-    name: "sky.launch",
-    path: "/launch",
+  launch: row(routes.launch, {
     body: clusters.LaunchBody,
     result: type<clusters.LaunchResult>(),
     lane: "long",
     cluster: byClusterName,
     lock: true,
   }),
-  exec: queued({
-    name: "sky.exec",
-    path: "/exec",
+  exec: row(routes.exec, {
     body: clusters.ExecBody,
     result: type<clusters.LaunchResult>(),
     lane: "long",
     cluster: byClusterName,
     lock: true,
   }),
-  start: queued({
-    name: "sky.start",
-    path: "/start",
+  start: row(routes.start, {
     body: clusters.StartBody,
     result: type<clusters.WireHandle | null>(),
     lane: "long",
     cluster: byClusterName,
     lock: true,
   }),
-  stop: queued({
-    name: "sky.stop",
-    path: "/stop",
+  stop: row(routes.stop, {
     body: clusters.StopDownBody,
     result: type<null>(),
     cluster: byClusterName,
     lock: true,
     preempts: true,
   }),
-  down: queued({
-    name: "sky.down",
-    path: "/down",
+  down: row(routes.down, {
     body: clusters.StopDownBody,
     result: type<null>(),
     cluster: byClusterName,
     lock: true,
     preempts: true,
   }),
-  autostop: queued({
-    name: "sky.autostop",
-    path: "/autostop",
+  autostop: row(routes.autostop, {
     body: clusters.AutostopBody,
     result: type<null>(),
     cluster: byClusterName,
   }),
-  status: queued({
-    name: "sky.status",
-    path: "/status",
+  status: row(routes.status, {
     body: clusters.StatusBody,
     result: type<clusters.ClusterView[]>(),
     lane: (body) => body.refresh === "NONE" || body.refresh === null ? "short" : "long",
   }),
-  endpoints: queued({
-    name: "sky.endpoints",
-    path: "/endpoints",
+  endpoints: row(routes.endpoints, {
     body: clusters.EndpointsBody,
     result: type<Record<string, string>>(),
     cluster: (body) => body.cluster,
   }),
-  queue: queued({
-    name: "sky.queue",
-    path: "/queue",
+  queue: row(routes.queue, {
     body: clusters.QueueBody,
     result: type<clusters.JobView[]>(),
     cluster: byClusterName,
   }),
-  jobStatus: queued({
-    name: "sky.job_status",
-    path: "/job_status",
+  jobStatus: row(routes.jobStatus, {
     body: clusters.JobStatusBody,
     result: type<Record<string, string | null>>(),
     cluster: byClusterName,
   }),
-  cancel: queued({
-    name: "sky.cancel",
-    path: "/cancel",
+  cancel: row(routes.cancel, {
     body: clusters.CancelBody,
     result: type<null>(),
     cluster: byClusterName,
   }),
-  logs: streaming({
-    name: "sky.logs",
-    path: "/logs",
+  logs: row(routes.logs, {
     body: clusters.LogsBody,
     result: type<number>(),
     cluster: byClusterName,
   }),
-  downloadLogs: queued({
-    name: "sky.download_logs",
-    path: "/download_logs",
+  downloadLogs: row(routes.downloadLogs, {
     body: clusters.DownloadLogsBody,
     result: type<Record<string, string>>(),
     cluster: byClusterName,
   }),
-  costReport: queued({
-    name: "sky.cost_report",
-    path: "/cost_report",
+  costReport: row(routes.costReport, {
     body: clusters.CostReportBody,
     result: type<clusters.CostView[]>(),
   }),
-  clusterEvents: queued({
-    name: "sky.cluster_events",
-    path: "/cluster_events",
+  clusterEvents: row(routes.clusterEvents, {
     body: clusters.ClusterEventsBody,
     result: type<string[] | { reason: string; transitioned_at: number }[]>(),
     cluster: (body) => body.cluster_name ?? "",
   }),
-  optimize: queued({
-    name: "sky.optimize",
-    path: "/optimize",
+  optimize: row(routes.optimize, {
     body: checks.OptimizeBody,
     result: type<null>(),
   }),
-  check: queued({
-    name: "sky.check",
-    path: "/check",
+  check: row(routes.check, {
     body: checks.CheckBody,
     result: type<checks.CheckResultView>(),
   }),
-  enabledClouds: queued({
-    name: "sky.enabled_clouds",
-    method: "GET",
-    path: "/enabled_clouds",
+  enabledClouds: row(routes.enabledClouds, {
     body: checks.EnabledCloudsQuery,
     result: type<string[]>(),
   }),
-  listAccelerators: queued({
-    name: "sky.list_accelerators",
-    path: "/list_accelerators",
+  listAccelerators: row(routes.listAccelerators, {
     body: checks.ListAcceleratorsBody,
     result: type<checks.AcceleratorsView>(),
   }),
-  listAcceleratorCounts: queued({
-    name: "sky.list_accelerator_counts",
-    path: "/list_accelerator_counts",
+  listAcceleratorCounts: row(routes.listAcceleratorCounts, {
     body: checks.ListAcceleratorsBody,
     result: type<Record<string, number[]>>(),
   }),
-  apiCancel: queued({
-    name: "sky.api_cancel",
-    path: "/api/cancel",
+  apiCancel: row(routes.apiCancel, {
     body: requests.ApiCancelBody,
     result: type<string[]>(),
   }),
-  workspaces: queued({
-    name: "sky.workspaces.get",
-    method: "GET",
-    path: "/workspaces",
+  workspaces: row(routes.workspaces, {
     body: checks.NoBody,
     result: type<Record<string, Record<string, unknown>>>(),
   }),
-  storageLs: queued({
-    name: "sky.storage_ls",
-    method: "GET",
-    path: "/storage/ls",
+  storageLs: row(routes.storageLs, {
     body: checks.NoBody,
     result: type<Record<string, unknown>[]>(),
   }),
-  volumes: queued({
-    name: "sky.volume_list",
-    method: "GET",
-    path: "/volumes",
+  volumes: row(routes.volumes, {
     body: checks.VolumesQuery,
     result: type<Record<string, unknown>[]>(),
   }),
-  managedJobs: queued({
-    name: "sky.jobs.queue_v2",
-    path: "/jobs/queue/v2",
+  managedJobs: row(routes.managedJobs, {
     body: checks.ManagedJobsBody,
     result: type<checks.ManagedJobsView>(),
   }),
-  pools: queued({
-    name: "sky.jobs.pool_status",
-    path: "/jobs/pool_status",
+  pools: row(routes.pools, {
     body: checks.PoolNamesBody,
     result: type<Record<string, unknown>[]>(),
   }),
-  services: queued({
-    name: "sky.serve.status",
-    path: "/serve/status",
+  services: row(routes.services, {
     body: checks.ServiceNamesBody,
     result: type<Record<string, unknown>[]>(),
   }),

@@ -192,6 +192,7 @@ async function serverNames(kind: CompletionKind, incomplete: string, world: Worl
 async function askServer(kind: CompletionKind, incomplete: string, world: World): Promise<string[]> {
   const { env, cwd } = world;
   const connect = world.connectForCompletion ?? (await import("../sdk/connect.ts")).connectForCompletion;
-  using sky = await connect({ env, cwd });
+  const sky = await connect({ env, cwd });
+  using _closing = sky;
   return await sky?.complete(kind, incomplete) ?? [];
 }

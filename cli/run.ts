@@ -27,6 +27,8 @@ export interface World {
   now(): number;
   /** The whole environment: every `SKYPILOT_*` variable travels with a request. */
   variables?(): Record<string, string>;
+  /** Done in the time that a server takes to start; given its home. */
+  readonly whileStarting?: (home: string) => Promise<void>;
   /** The default is sdk/connect.ts. */
   readonly connect?: (options: ConnectOptions) => Promise<Sky | undefined>;
   readonly connectForCompletion?: (options: { env: Env; cwd: string }) => Promise<Sky | undefined>;
@@ -163,6 +165,7 @@ async function enter(
     text: entry.summary,
     options: [],
     entries: entry.entries,
+    examples: entry.examples ?? [],
     columns: world.out.columns,
   }));
   return 0;
@@ -203,6 +206,7 @@ async function makeIo(world: World, command: Command, input: Input): Promise<Io>
       start,
       now: () => world.now(),
       ...(world.variables === undefined ? {} : { variables: world.variables() }),
+      ...(world.whileStarting === undefined ? {} : { whileStarting: world.whileStarting }),
       // Told to people only: a program that reads our output wants what it asked for, and nothing on stderr.
       onStart: (message) => out.isTty && out.line(out.style.dim(message)),
       onStarted: () => out.isTty && out.line(`${out.style.green("✓ SkyPilot API server started.")} `),

@@ -5,7 +5,8 @@ import type { Context } from "../core/context.ts";
 import { isSkyError, SkyError } from "../core/errors.ts";
 import { isJobOver, jobExitCode, type JobRecord } from "../core/job.ts";
 import { matchesGlob } from "../core/names.ts";
-import type { LogFile } from "../state/log_file.ts";
+import type { LogFile, LogReader } from "../state/log_file.ts";
+import { readerOf, streamOf } from "../state/log_follow.ts";
 import { cloudContext, cloudOf } from "./asker.ts";
 import { needCluster, needUp } from "./find.ts";
 import { jobFolder } from "./folders.ts";
@@ -25,10 +26,12 @@ export interface FollowOptions {
 export interface FollowedJob {
   /** Null when there is no such job. */
   readonly job: JobRecord | null;
-  /** Offset in the log of the first byte that `log` gives. */
+  /** Offset in the log of the first byte that `reader` gives. */
   readonly offset: number;
+  readonly reader: LogReader;
+  /** The reader as a stream. Use one of the two. */
   readonly log: ReadableStream<Uint8Array>;
-  /** Settles when `log` has ended: 0, 100 to 103 (cli.md §1.3). */
+  /** Settles when the log has ended: 0, 100 to 103 (cli.md §1.3). */
   readonly exitCode: Promise<number>;
 }
 
@@ -57,7 +60,9 @@ export async function followJob(
     const text = `ERROR: Logs for job ${job.id} (status: ${job.status}) does not exist.`;
     return told(text, { job, exitCode: jobExitCode(job.status) });
   }
-  const offset = options.offset ?? (options.tail > 0 ? await lastLines(path, options.tail) : 0);
+  // The line that says how it ended is the viewer's, not one of the job's (domain.md §5.9).
+  const tail = options.tail + (isJobOver(job.status) ? 1 : 0);
+  const offset = options.offset ?? (options.tail > 0 ? await lastLines(path, tail) : 0);
   return read(job, log, { offset, follow: options.follow, signal: ctx.signal, room });
 }
 
@@ -71,12 +76,10 @@ function read(
   const ended = Promise.withResolvers<number>();
   // Nobody has to ask for the code.
   ended.promise.catch(() => {});
-  const leaving = new AbortController();
-  const source = log.follow({ offset, signal: AbortSignal.any([options.signal, leaving.signal]) })
-    .getReader();
+  const source = log.reader({ offset, signal: options.signal });
   let at = offset;
-  const finish = async () => {
-    leaving.abort();
+  const finish = async (): Promise<null> => {
+    source.leave();
     try {
       const now = await room.jobs.get(job.clusterHash, job.id);
       const over = now === null || isJobOver(now.status);
@@ -84,34 +87,45 @@ function read(
     } catch (error) {
       ended.reject(error);
     }
+    return null;
   };
-  const stream = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = at < end ? await source.read() : { done: true, value: undefined };
-      if (done || value === undefined) {
-        await finish();
-        return controller.close();
-      }
-      const bytes = value.subarray(0, Math.min(value.length, end - at));
-      at += bytes.length;
-      controller.enqueue(bytes);
+  const given = (bytes: Uint8Array | null) => {
+    if (bytes === null) return finish();
+    const wanted = bytes.length <= end - at ? bytes : bytes.subarray(0, end - at);
+    at += wanted.length;
+    return wanted;
+  };
+  const reader: LogReader = {
+    take(wake) {
+      if (at >= end) return finish();
+      const taken = source.take(wake);
+      return taken === undefined ? undefined : taken instanceof Promise ? taken.then(given) : given(taken);
     },
-    async cancel() {
-      await source.cancel();
-      await finish();
+    leave: () => void finish(),
+  };
+  return followed(reader, { job, offset, exitCode: ended.promise });
+}
+
+function followed(
+  reader: LogReader,
+  about: { job: JobRecord | null; offset: number; exitCode: Promise<number> },
+): FollowedJob {
+  return {
+    ...about,
+    reader,
+    get log() {
+      return streamOf(reader);
     },
-  }, { highWaterMark: 0 });
-  return { job, offset, log: stream, exitCode: ended.promise };
+  };
 }
 
 function told(text: string, answer: { job: JobRecord | null; exitCode: number }): FollowedJob {
-  const bytes = new TextEncoder().encode(`${text}\n`);
-  return {
+  const stream = ReadableStream.from([new TextEncoder().encode(`${text}\n`)]);
+  return followed(readerOf(stream), {
     job: answer.job,
     offset: 0,
-    log: ReadableStream.from([bytes]),
     exitCode: Promise.resolve(answer.exitCode),
-  };
+  });
 }
 
 /**

@@ -16,7 +16,6 @@ import { portsWithin } from "../core/ports.ts";
 import { newResources, reprResources, type Resources } from "../core/resources.ts";
 import { fits, fittingCandidate } from "../core/resources_match.ts";
 import type { Task } from "../core/task.ts";
-import { dumpTask, redactTask, redactYaml } from "../core/task_yaml.ts";
 import { cloudOf } from "./asker.ts";
 import { applyAutostop, atLeastOneMinute, autostopWish } from "./autostop.ts";
 import { enterCluster } from "./enter.ts";
@@ -92,11 +91,13 @@ export async function launch(
   if (setup) ctx.log.line(finishing("Setup detached."));
   else if (task.setup !== null && options.noSetup) ctx.log.line("Setup commands skipped.");
   const jobId = await submitJob(task, { cluster, wish: servedWish(task, cluster), setup }, ctx, room);
+  ctx.log.line(""); // Every client shows it: it sets the job's log apart (cli.md §3.1).
   return { jobId, cluster: await room.clusters.get(options.clusterName) ?? cluster };
 }
 
 /** Make sure the cluster is UP; what was there decides how. */
 async function bringUp(task: Task, options: LaunchOptions, ctx: Context, room: Room): Promise<BroughtUp> {
+  const { dumpTask, redactTask, redactYaml } = await import("../core/task_yaml.ts");
   const wish = autostopWish(task, options);
   const provision: ProvisionOptions = {
     clusterName: options.clusterName,
@@ -222,7 +223,9 @@ async function dryRun(task: Task, options: LaunchOptions, ctx: Context, room: Ro
   }
   checkWorkspace(existing, ctx);
   fittingCandidate(task, existing);
-  ctx.log.line(`Dryrun complete. Would have run:\n${dumpTask(redactTask(task)).trimEnd()}`);
+  const { dumpTask, redactTask } = await import("../core/task_yaml.ts");
+  const shown = dumpTask(redactTask({ ...task, userYaml: null })).trimEnd();
+  ctx.log.line(`Dryrun complete. Would have run:\n${shown}`);
   return { jobId: null, cluster: existing };
 }
 

@@ -76,7 +76,8 @@ export async function refreshIfFree(
   asker: Asker,
   room: Room,
 ): Promise<ClusterRecord | null> {
-  using guard = room.guards.tryAcquire(cluster.name);
+  const guard = room.guards.tryAcquire(cluster.name);
+  using _held = guard;
   if (guard === null) return await room.clusters.get(cluster.name);
   try {
     const fresh = await refreshCluster(cluster, asker, room);

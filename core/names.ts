@@ -2,7 +2,7 @@
  * Names (cli.md §2.5, §2.6, domain.md §4.9): on the cloud, generated, reserved, cleaned, and globs over them. The
  * cluster name rule itself is in cluster.ts. Pure: randomness and file checks are the caller's.
  */
-import { createHash } from "node:crypto";
+import { builtin } from "./builtin.ts";
 import { SkyError } from "./errors.ts";
 
 /** A name as the cloud sees it, unique per user. `limit` is the cloud's longest name. */
@@ -11,7 +11,7 @@ export function nameOnCloud(displayName: string, options: { userHash: string; li
   const user = `-${options.userHash}`;
   if (base.length + user.length <= options.limit) return base + user;
   const cut = base.slice(0, Math.max(0, options.limit - 2 - 1 - user.length)).replace(/-+$/, "");
-  const digest = createHash("md5").update(displayName).digest("hex");
+  const digest = builtin("node:crypto").createHash("md5").update(displayName).digest("hex");
   return `${cut}-${BigInt(`0x${digest}`).toString(36).slice(0, 2)}${user}`;
 }
 

@@ -170,7 +170,7 @@ export function resourcesCell(
   return `${numNodes}x${spot}(${items.filter((item) => item !== "").join(", ")})`;
 }
 
-/** What a job asks for, in queues: `1x[CPU:1+]`, `2x[H100:8]`; `managed` adds `[Spot]`. */
+/** What a job asks for, in queues: `1x[CPU:1+]`, `2x[H100:8]`; `managed` writes `4.0` and adds `[Spot]`. */
 export function demandText(
   choice: ResourcesChoice,
   options: { numNodes: number; managed?: boolean },
@@ -178,7 +178,9 @@ export function demandText(
   const { candidates } = choice;
   const gpus = [...new Set(candidates.flatMap((wish) => acceleratorTexts(wish.accelerators)))];
   const cpus = candidates.flatMap((wish) => wish.cpus === null ? [] : [amountOf(wish.cpus).value]);
-  const least = cpus.length < candidates.length ? "1" : pyFloat(Math.min(...cpus));
+  const least = cpus.length < candidates.length
+    ? "1"
+    : (options.managed ? pyFloat : String)(Math.min(...cpus));
   const spots = new Set(candidates.map((wish) => wish.useSpot === true));
   const spot = !options.managed || !spots.has(true) ? "" : spots.has(false) ? "[On-demand|Spot]" : "[Spot]";
   return `${options.numNodes}x[${gpus.length > 0 ? gpus.join(", ") : `CPU:${least}+`}]${spot}`;

@@ -1,21 +1,32 @@
 /** Tables as text (cli.md §1.7): plain ones and the bordered one of the optimizer. ANSI-aware. Pure. */
 import { stripAnsi } from "./ansi.ts";
 
-const ZERO = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}]$/u;
-const WIDE =
-  /^[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\u3000-\u303e\u30fb\u30fc\uff01-\uff60\uffe0-\uffe6]$/u;
-const HALF = /^[\uff61-\uffdc]$/;
-
 /** Terminal cells that a text takes: escape sequences and joiners none, wide glyphs two. */
 export function displayWidth(text: string): number {
   const plain = stripAnsi(text);
   if (/^[\x20-\x7e]*$/.test(plain)) return plain.length;
-  // The npm build of std's unicode width lacks its data file, so the widths are told from Unicode properties.
+  const { zero, wide } = glyphs ??= makeGlyphs();
   let width = 0;
-  for (const char of plain) {
-    if (!ZERO.test(char)) width += WIDE.test(char) && !HALF.test(char) ? 2 : 1;
-  }
+  for (const char of plain) if (!zero.test(char)) width += wide.test(char) ? 2 : 1;
   return width;
+}
+
+let glyphs: ReturnType<typeof makeGlyphs> | undefined;
+
+/**
+ * The npm build of std's unicode width lacks its data file, so the widths are told from Unicode properties. Texts, not
+ * literals, which would be looked up at every start: that takes a millisecond.
+ */
+function makeGlyphs() {
+  const scripts = ["Han", "Hiragana", "Katakana", "Hangul", "Bopomofo", "Yi"].map((name) =>
+    `\\p{Script=${name}}`
+  );
+  const half = "\\uff61-\\uffdc";
+  const full = "\\u3000-\\u303e\\u30fb\\u30fc\\uff01-\\uff60\\uffe0-\\uffe6";
+  return {
+    zero: new RegExp("^[\\p{Mn}\\p{Me}\\p{Cf}\\p{Cc}]$", "u"),
+    wide: new RegExp(`^(?![${half}])[\\p{Emoji_Presentation}${scripts.join("")}${full}]$`, "u"),
+  };
 }
 
 /** Pads on the right to `width` cells; never cuts. */

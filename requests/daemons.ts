@@ -4,11 +4,14 @@ import { pause } from "./pause.ts";
 export interface Daemon {
   readonly name: string;
   readonly everyMs: number;
-  /** Run once right at the start, too. */
+  /** Run once soon after the start, too. */
   readonly atStart?: boolean;
   /** One round. An error is reported and the next round comes all the same. */
   run(signal: AbortSignal): Promise<void>;
 }
+
+/** The first command, for which the server was started, is answered before anything else is done. */
+const START_MS = 300;
 
 export class Daemons {
   readonly #stop = new AbortController();
@@ -35,7 +38,8 @@ export class Daemons {
   async #keep(daemon: Daemon, onError: (error: unknown, name: string) => void): Promise<void> {
     const { signal } = this.#stop;
     // A monotonic clock: a jump of the wall clock neither stops nor hurries a daemon.
-    let due = performance.now() + (daemon.atStart === true ? 0 : daemon.everyMs);
+    let due = performance.now() +
+      (daemon.atStart === true ? Math.min(START_MS, daemon.everyMs) : daemon.everyMs);
     while (!signal.aborted) {
       await pause(Math.max(0, due - performance.now()), signal);
       if (signal.aborted) return;

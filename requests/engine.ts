@@ -24,6 +24,8 @@ export type CancelFilter = { readonly ids: readonly string[] } | { readonly user
 
 const STREAMING = 4096;
 const OPEN = 100_000;
+/** With fewer open requests than this, what it takes to run a new one is kept in memory until it starts. */
+const SEEDS = 256;
 /** A start waits this long for leftovers to be decided about; slower ones go on beside it. */
 const RECOVERY_MS = 3000;
 /** Of a drain's time, for short work to finish by itself; the rest for aborted work to settle. */
@@ -77,27 +79,34 @@ export class Engine {
    */
   async submit(submission: Submission): Promise<{ id: string; created: boolean }> {
     this.#refuse(submission);
-    await this.#options.database.space?.check();
     const { failpoint = () => {} } = this.#options;
     const { lane, name, user, workspace, clusterName, preempts, resumable, streaming } = submission;
+    // On a full disk, too: what looks (short), and what frees space by ending things.
+    const urgent = lane === "short" || preempts || streaming;
+    if (!urgent) await this.#options.database.space?.check();
     const facts = { id: crypto.randomUUID(), name, lane, clusterName, preempts, resumable, streaming };
     const flags = { locks: submission.lock, control: submission.control ?? false };
+    const seed = {
+      user,
+      workspace,
+      command: submission.command,
+      body: JSON.stringify(submission.body ?? null),
+      env: JSON.stringify(submission.env),
+      config: JSON.stringify(submission.config),
+    };
     failpoint("before_insert");
     const created = await this.#store.insert({
       ...facts,
       ...flags,
-      user,
-      workspace,
+      ...seed,
       idempotencyKey: submission.idempotencyKey,
-      command: submission.command,
-      shownBody: JSON.stringify(submission.redact(submission.body) ?? null),
-      body: JSON.stringify(submission.body ?? null),
-      env: JSON.stringify(submission.env),
-      config: JSON.stringify(submission.config),
-    });
+      shownBody: JSON.stringify(await submission.redact(submission.body) ?? null),
+    }, { urgent });
     failpoint("after_insert");
     if (!created) return { id: await this.#same(submission), created };
-    this.#schedule.admit({ ...facts, ...flags, userId: user.id });
+    const entry = this.#schedule.admit({ ...facts, ...flags, userId: user.id });
+    // Most start at once and need not read again what has just been written. The rest waits on the disk.
+    if (entry.phase === "waiting" && this.#schedule.open.size < SEEDS) entry.seed = { ...seed, attempts: 1 };
     return { id: facts.id, created };
   }
 

@@ -1,6 +1,7 @@
 /** One open request in memory: where it stands, how it is told to stop, what it holds. Leaves moving it to schedule.ts and run.ts. */
 import { SkyError } from "../core/errors.ts";
 import type { Lane, RequestStatus } from "../core/request.ts";
+import type { RequestSeed } from "../state/requests.ts";
 import type { Ticket } from "./ticket.ts";
 
 /**
@@ -37,6 +38,8 @@ export class Entry implements EntryFacts {
   readonly order: number;
   phase: Phase = "waiting";
   attempts = 0;
+  /** What running it takes, if it is at hand; else its row has it. */
+  seed: RequestSeed | null = null;
   /** Why it has been told to stop. A cancel replaces a drain, never the other way. */
   stopped: "cancel" | "drain" | null = null;
   /** Its work was given up on: nothing it still does may have an effect. */
@@ -101,6 +104,7 @@ export class Entry implements EntryFacts {
 
   close(status: RequestStatus | null): void {
     this.phase = "over";
+    this.seed = null;
     this.fenced = true;
     this.leave();
     this.#onClose();

@@ -93,7 +93,8 @@ async function attempt(entry: Entry, around: Surroundings, file: LogFile): Promi
   const log = new RequestLog(file, () => entry.check());
   const lines = around.options.makeLog((bytes) => log.append(bytes));
   try {
-    const seed = await around.store.seed(entry.id);
+    const seed = entry.seed ?? await around.store.seed(entry.id);
+    entry.seed = null;
     if (seed === null) throw new SkyError("internal", `The body of request ${entry.id} is gone`);
     entry.attempts = seed.attempts;
     const finished = seed.attempts > 1 ? await around.steps.list(entry.id) : [];

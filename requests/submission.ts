@@ -30,7 +30,7 @@ export interface Submission {
   readonly command: string;
   readonly idempotencyKey: string | null;
   /** The body as it may be shown: without secrets. */
-  readonly redact: (body: unknown) => unknown;
+  readonly redact: (body: unknown) => unknown | Promise<unknown>;
 }
 
 /** Does the request. The result must be JSON. */

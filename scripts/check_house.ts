@@ -21,6 +21,7 @@ const LADDER: Readonly<Record<string, readonly string[]>> = {
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "hono": ["server"],
   "@libsql/client": ["state"],
+  "libsql": ["state"],
   "valibot": ["core", "api"],
   "yaml": ["core"],
   "yauzl": ["server"],

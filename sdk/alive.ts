@@ -1,15 +1,15 @@
 /** Whether a registered server's process lives. The start time guards against a pid that another process has now. */
-import process from "node:process";
 import type { Registration } from "../api/wire.ts";
+import { builtin } from "../core/builtin.ts";
 
 type Process = Pick<Registration, "pid" | "startTime">;
 
 /** False for a dead process, a zombie, and another process with the same pid. */
-export async function isAlive({ pid, startTime }: Process): Promise<boolean> {
+export function isAlive({ pid, startTime }: Process): boolean {
   if (startTime === "") return signalled(pid, 0);
   let stat: string;
   try {
-    stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+    stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   } catch (error) {
     // ESRCH: it died while we read
     if (
@@ -26,13 +26,13 @@ export async function isAlive({ pid, startTime }: Process): Promise<boolean> {
 }
 
 /** Send a signal if it is still that process. */
-export async function signalServer(server: Process, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-  if (await isAlive(server)) signalled(server.pid, signal);
+export function signalServer(server: Process, signal: "SIGTERM" | "SIGKILL"): void {
+  if (isAlive(server)) signalled(server.pid, signal);
 }
 
 function signalled(pid: number, signal: 0 | "SIGTERM" | "SIGKILL"): boolean {
   try {
-    process.kill(pid, signal);
+    builtin("node:process").kill(pid, signal);
     return true;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;

@@ -2,18 +2,19 @@
  * Sky: the client. A method per row of the operations table, and what belongs to every request: submit, get, stream.
  * Owns what is asked; the exchange itself is http.ts, cuts are stream.ts, files are upload.ts and download.ts.
  */
-import { type Input, type OperationKey, operations, type Result } from "../api/operations.ts";
+import type { Input, OperationKey, Result } from "../api/operations.ts";
 import type { RequestPayload } from "../api/requests.ts";
+import { type Route, routes } from "../api/routes.ts";
 import { HEADERS, type Health } from "../api/wire.ts";
 import type { User } from "../core/context.ts";
 import { isSkyError, SkyError } from "../core/errors.ts";
 import type { Env } from "../core/paths.ts";
 import type { Dag } from "../core/task.ts";
-import { asPayload, requestError, resultOf, withoutPassword } from "./answers.ts";
+import { asPayload, withoutPassword } from "./answers.ts";
 import { bodyOf, type EnvelopeOptions, submission } from "./envelope.ts";
-import { type FollowOptions, followPost, followSubject } from "./follow.ts";
-import { askHealth } from "./health.ts";
-import { type Exchange, Http } from "./http.ts";
+import type { FollowOptions } from "./follow.ts";
+import type { Exchange } from "./exchange.ts";
+import { Http } from "./http.ts";
 import type {
   CompletionKind,
   QueuedKey,
@@ -23,8 +24,11 @@ import type {
   StatusQuery,
   SubmitOptions,
 } from "./options.ts";
+import { Reads } from "./reads.ts";
 import type { LogSink } from "./sink.ts";
 import { failureOf, TIMING } from "./timing.ts";
+import type { ShortAnswer } from "./socket_http.ts";
+import type { ProvisionLogs } from "./tail.ts";
 import type { UploadOptions } from "./upload.ts";
 
 export type { FollowOptions } from "./follow.ts";
@@ -46,8 +50,8 @@ export type Sky =
 /** A client with its methods. Let go of it with `close()` or `using`. */
 export function createSky(options: SkyOptions): Sky {
   const client = new SkyClient(options);
-  for (const key of Object.keys(operations) as OperationKey[]) {
-    if (operations[key].kind !== "queued") continue;
+  for (const key of Object.keys(routes) as OperationKey[]) {
+    if (routes[key].kind !== "queued") continue;
     Object.defineProperty(client, key, {
       value: (input: Input<OperationKey>, more?: SubmitOptions) => client.submit(key, input, more),
     });
@@ -61,6 +65,7 @@ export class SkyClient {
   readonly #http: Http;
   readonly #envelope: EnvelopeOptions;
   readonly #env: Env;
+  readonly #reads: Reads;
 
   constructor(options: SkyOptions) {
     this.remote = options.remote;
@@ -87,6 +92,7 @@ export class SkyClient {
       variables: variables ?? null,
       runId: crypto.randomUUID(),
     };
+    this.#reads = new Reads(this.#http, () => bodyOf(this.#envelope, "reads"));
   }
 
   /** For links and messages. */
@@ -100,20 +106,27 @@ export class SkyClient {
     input: Input<K>,
     options: SubmitOptions = {},
   ): Promise<RequestId<Result<K>>> {
-    const response = await this.#http.send(submission(this.#envelope, { key, input, options }));
-    await response.body?.cancel();
+    const response = await this.#http.sendShort(submission(this.#envelope, { key, input, options }));
+    await response.text();
     return this.#idOf(response);
   }
 
   /**
    * Submit an operation and return its result: one exchange where the server finishes soon, else submit and get.
-   * Throws the request's own error.
+   * Reads that are called in one turn share theirs, and leave no request behind, on a server of ours. Throws the
+   * request's own error.
    */
   async call<K extends OperationKey>(
     key: K,
     input: Input<K>,
     options: SubmitOptions = {},
   ): Promise<Result<K>> {
+    const route: Route = routes[key];
+    if (this.#http.own === true && route.reads(input as Record<string, unknown>)) {
+      const answer = await this.#reads.ask({ name: route.name, body: input, signal: options.signal });
+      if (answer !== null && "value" in answer) return answer.value as Result<K>;
+      if (answer !== null) throw (await import("./decode.ts")).decodeError(answer.error);
+    }
     const exchange = submission(this.#envelope, { key, input, options });
     const { value, response } = await this.#http.jsonAnswer({
       ...exchange,
@@ -121,7 +134,7 @@ export class SkyClient {
       limit: this.#http.timing.get,
     });
     const payload = response.headers.get(HEADERS.finished) === "1" ? asPayload(value) : null;
-    if (payload !== null) return resultOf(payload) as Result<K>;
+    if (payload !== null) return (await import("./decode.ts")).resultOf(payload) as Result<K>;
     return await this.get(this.#idOf(response) as RequestId<Result<K>>, options);
   }
 
@@ -144,24 +157,26 @@ export class SkyClient {
         if (payload === null) {
           throw new SkyError("internal", `Failed to get request ${id}: ${JSON.stringify(value)}`);
         }
-        return resultOf(payload) as R;
+        return (await import("./decode.ts")).resultOf(payload) as R;
       } catch (error) {
         // the wait has no limit; only a single attempt has one, so that a dead peer is noticed
         if (failureOf(error) === "timeout") continue;
-        throw requestError(error, id);
+        throw (await import("./decode.ts")).requestError(error, id);
       }
     }
   }
 
   /** Follow a request's log. Throws stream_cut when it ends without its end marker. */
   async stream(id: string, sink: LogSink, options: FollowOptions = {}): Promise<void> {
-    await followSubject(this.#http, { request_id: id }, sink, options).catch((error) => {
-      throw requestError(error, id);
+    const { followSubject } = await import("./follow.ts");
+    await followSubject(this.#http, { request_id: id }, sink, options).catch(async (error) => {
+      throw (await import("./decode.ts")).requestError(error, id);
     });
   }
 
   /** Follow `~/.sky/api_server/server.log`, or a file below the server's `~/sky_logs`. */
   async streamLogPath(path: string, sink: LogSink, options: FollowOptions = {}): Promise<void> {
+    const { followSubject } = await import("./follow.ts");
     await followSubject(this.#http, { log_path: path }, sink, options);
   }
 
@@ -177,16 +192,8 @@ export class SkyClient {
     sink: LogSink,
     options: { signal?: AbortSignal } = {},
   ): Promise<number> {
-    const end = await followPost(this.#http, sink, {
-      signal: options.signal,
-      follow: input.follow ?? true,
-      repeatable: (input.tail ?? 0) === 0,
-      exchange: (offset) =>
-        submission(this.#envelope, {
-          key: "logs",
-          input: offset === null ? input : { ...input, offset, tail: 0 },
-        }),
-    });
+    const { tailJob } = await import("./tail.ts");
+    const end = await tailJob(this.#http, { envelope: this.#envelope, input, sink, signal: options.signal });
     if (end.exitCode !== null) return end.exitCode;
     if (end.requestId === null) throw new SkyError("stream_cut", "The log stream ended without an exit code");
     return await this.get(end.requestId as RequestId<number | null>, options) ?? 0;
@@ -194,22 +201,12 @@ export class SkyClient {
 
   /** Follow the log of a cluster's provisioning. */
   async provisionLogs(
-    input: { cluster_name: string; worker?: number | null; follow: boolean; tail: number },
+    input: ProvisionLogs,
     sink: LogSink,
     options: { signal?: AbortSignal } = {},
   ): Promise<void> {
-    const { follow, tail, ...own } = input;
-    await followPost(this.#http, sink, {
-      signal: options.signal,
-      follow,
-      repeatable: tail === 0,
-      exchange: (offset) => ({
-        method: "POST",
-        path: "/provision_logs",
-        query: { follow, tail: offset === null ? tail : 0, offset },
-        json: { ...bodyOf(this.#envelope, "provision_logs"), ...own },
-      }),
-    });
+    const { tailProvisioning } = await import("./tail.ts");
+    await tailProvisioning(this.#http, { envelope: this.#envelope, input, sink, signal: options.signal });
   }
 
   /** Download job logs to `local_dir` below this machine's home; job id → local path. */
@@ -236,8 +233,9 @@ export class SkyClient {
   }
 
   /** Who answers, and whether it will serve us. Throws server_unreachable, auth_required, version_mismatch. */
-  health(options: { signal?: AbortSignal } = {}): Promise<Health> {
-    return askHealth(this.#http, options);
+  async health(options: { signal?: AbortSignal } = {}): Promise<Health> {
+    const { askHealth } = await import("./health.ts");
+    return await askHealth(this.#http, options);
   }
 
   /** Check a DAG (YAML text). Throws what is wrong with it. */
@@ -289,7 +287,7 @@ export class SkyClient {
     this.close();
   }
 
-  #idOf(response: Response): string {
+  #idOf(response: Pick<ShortAnswer, "headers">): string {
     const id = response.headers.get(HEADERS.requestId);
     if (id !== null && id !== "") return id;
     throw new SkyError(

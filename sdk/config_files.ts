@@ -112,7 +112,8 @@ async function changeConfig(env: Env, section: Record<string, unknown> | null): 
   const path = userConfig(env);
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await Deno.mkdir(dotSky(env), { recursive: true, mode: 0o700 });
-  using lock = await Deno.open(join(dotSky(env), "config.lock"), { write: true, create: true, mode: 0o600 });
+  const lock = await Deno.open(join(dotSky(env), "config.lock"), { write: true, create: true, mode: 0o600 });
+  using _closing = lock;
   await lock.lock(true);
   const old = exists(path) ? await Deno.readTextFile(path) : "";
   const temporary = `${path}.${Deno.pid}.tmp`;

@@ -1,8 +1,7 @@
 /** Where config files are, and loading them only when there are any: the parser costs more than a whole command. */
-import { existsSync } from "node:fs";
-import { join } from "@std/path";
+import { builtin } from "../core/builtin.ts";
 import type { SkyConfig } from "../core/config.ts";
-import { dotSky, type Env } from "../core/paths.ts";
+import { below, dotSky, type Env } from "../core/paths.ts";
 
 export interface ConfigFile {
   readonly path: string;
@@ -18,12 +17,12 @@ export function configFiles(env: Env, cwd: string): ConfigFile[] {
   const project = env("SKYPILOT_PROJECT_CONFIG");
   return [
     user ? { path: user, required: true } : { path: userConfig(env), required: false },
-    project ? { path: project, required: true } : { path: join(cwd, ".sky.yaml"), required: false },
+    project ? { path: project, required: true } : { path: below(cwd, ".sky.yaml"), required: false },
   ];
 }
 
 export function userConfig(env: Env): string {
-  return env("SKYPILOT_GLOBAL_CONFIG") || join(dotSky(env), "config.yaml");
+  return env("SKYPILOT_GLOBAL_CONFIG") || below(dotSky(env), "config.yaml");
 }
 
 /** A loader of the merged config; what is wrong with it is thrown when it is called. */
@@ -41,5 +40,5 @@ export async function openConfig(
 
 export function exists(path: string): boolean {
   // not by catching NotFound: in a minified bundle the first exception costs 3 ms, a tenth of a whole command
-  return existsSync(path) && Deno.statSync(path).isFile;
+  return builtin("node:fs").existsSync(path) && Deno.statSync(path).isFile;
 }

@@ -1,14 +1,15 @@
 /** Which server a command talks to, and a client for it (cli.md §1.9, wire.md §1.1). Starting it is service.ts's. */
+import { VERSION } from "../api/wire.ts";
 import { lookup, type SkyConfig } from "../core/config.ts";
 import { SkyError } from "../core/errors.ts";
 import { DEFAULT_ENDPOINT, type Env, homePaths, isLocalEndpoint, serverHome } from "../core/paths.ts";
 import { createSky, type Sky } from "./client.ts";
 import { openConfig } from "./config_paths.ts";
 import { bearerToken, cookieReader } from "./credentials.ts";
-import type { Revive, Target } from "./http.ts";
+import type { Revive, Target } from "./exchange.ts";
 import { userIdentity } from "./identity.ts";
-import { isStockServer } from "./local_server.ts";
-import { ensureServer, serverInfo, type ServiceOptions, wasStopped } from "./service.ts";
+import { serverInfo } from "./registration.ts";
+import type { ServiceOptions } from "./service.ts";
 
 export { userIdentity } from "./identity.ts";
 
@@ -22,6 +23,8 @@ export interface ConnectOptions {
   readonly start: boolean;
   /** Told before a local server is started. */
   readonly onStart?: (message: string) => void;
+  /** Done while it starts; given its home. */
+  readonly whileStarting?: ServiceOptions["whileStarting"];
   /** Told when it answers. */
   readonly onStarted?: () => void;
   /** Told when the client waits for a busy server (null: no longer). */
@@ -82,25 +85,31 @@ async function localTarget(options: ConnectOptions, endpoint: string): Promise<L
   const service: ServiceOptions = {
     home,
     ...portArgs(options.env),
+    ...(options.whileStarting === undefined ? {} : { whileStarting: options.whileStarting }),
     ...options.service,
     onStart: (message) => options.onStart?.(messageOf(message, endpoint)),
     onStarted: () => options.onStarted?.(),
   };
-  const found = await serverInfo(home);
+  const found = serverInfo(home);
   // An official server may sit on its port. A home or port of our own means: not that one.
   const own = options.env("SKY_HOME") !== undefined || options.env("SKY_PORT") !== undefined;
-  if (found === null && !own && await isStockServer(endpoint)) {
+  if (found === null && !own && await (await import("./local_server.ts")).isStockServer(endpoint)) {
     return { endpoint, socket: null, revive: null };
   }
-  if (found === null && !options.start) return undefined;
-  const server = options.start ? await ensureServer(service) : found;
-  if (server === null) return undefined;
+  if (!options.start) {
+    return found === null ? undefined : { endpoint: found.url, socket: found.socket, revive: null };
+  }
+  // Nearly always it runs already, and is this very version: then what else may be needed is not even loaded.
+  const server = found?.version === VERSION
+    ? found
+    : await (await import("./service.ts")).ensureServer(service);
   const revive: Revive = async (reason) => {
+    const { ensureServer, wasStopped } = await import("./service.ts");
     if (reason === "follow" && await wasStopped(home)) return null;
     const again = await ensureServer({ ...service, verify: true });
     return { endpoint: again.url, socket: again.socket };
   };
-  return { endpoint: server.url, socket: server.socket, revive: options.start ? revive : null };
+  return { endpoint: server.url, socket: server.socket, revive };
 }
 
 function portArgs(env: Env): { args?: string[] } {
@@ -121,7 +130,7 @@ function open(options: ConnectOptions, at: LocalTarget & { remote: boolean }): S
     socket: at.socket,
     remote: at.remote,
     token: bearerToken(env, config),
-    cookies: at.remote ? cookieReader(env, options.now ?? Date.now) : () => null,
+    ...(at.remote ? { cookies: cookieReader(env, options.now ?? Date.now) } : {}),
     user: userIdentity(env),
     env,
     config,

@@ -1,8 +1,7 @@
 /** What proves who we are to a remote server: a service-account token, else cookies (wire.md §15.3, §15.6). */
-import { dirname, join } from "@std/path";
 import { lookup, type SkyConfig } from "../core/config.ts";
 import { SkyError } from "../core/errors.ts";
-import { dotSky, type Env } from "../core/paths.ts";
+import { below, dotSky, type Env } from "../core/paths.ts";
 
 const COOKIE_LIFE_SECONDS = 604_800;
 
@@ -28,7 +27,7 @@ interface Cookie {
 }
 
 export function cookieFile(env: Env): string {
-  return env("SKYPILOT_API_COOKIE_FILE") ?? join(dotSky(env), "cookies.txt");
+  return env("SKYPILOT_API_COOKIE_FILE") ?? below(dotSky(env), "cookies.txt");
 }
 
 /** Reads the jar when first asked. `now`: unix milliseconds. */
@@ -108,6 +107,7 @@ export async function saveCookies(
       cookie.value,
     ].join("\t")
   );
+  const { dirname } = await import("@std/path");
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${Deno.pid}.tmp`;
   await Deno.writeTextFile(temporary, ["# Netscape HTTP Cookie File", ...lines, ""].join("\n"), {

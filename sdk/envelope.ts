@@ -1,10 +1,12 @@
 /** Bodies: the fields that every one carries (who asks, with which config, by which command; wire.md §3.3, §15.1). */
-import { type Input, type OperationKey, operations } from "../api/operations.ts";
-import { type Envelope, HEADERS } from "../api/wire.ts";
+import type { Input, OperationKey } from "../api/operations.ts";
+import { routes } from "../api/routes.ts";
+import type { Envelope } from "../api/envelope.ts";
+import { HEADERS } from "../api/wire.ts";
 import type { SkyConfig } from "../core/config.ts";
 import type { User } from "../core/context.ts";
 import type { Env } from "../core/paths.ts";
-import type { Exchange } from "./http.ts";
+import type { Exchange } from "./exchange.ts";
 import type { SubmitOptions } from "./options.ts";
 
 /** Forwarded by name where the whole environment is not given. */
@@ -104,7 +106,7 @@ export function submission<K extends OperationKey>(
   asked: { key: K; input: Input<K>; options?: SubmitOptions },
 ): Exchange {
   const { input, options = {} } = asked;
-  const { method, path, name } = operations[asked.key];
+  const { method, path, name } = routes[asked.key];
   const shared = { path, signal: options.signal, revive: "submit" as const };
   if (method === "GET") return { ...shared, method, query: input as Record<string, unknown> };
   return {

@@ -1,6 +1,7 @@
 /** Opening the log streams: of a request or a file (GET), of a job or a provisioning (POST). Cuts: stream.ts. */
 import { FRAMES_TYPE } from "../api/wire.ts";
-import type { Exchange, Http } from "./http.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Http } from "./http.ts";
 import type { LogSink } from "./sink.ts";
 import { followLog, type StreamEnd } from "./stream.ts";
 

@@ -4,55 +4,14 @@
  */
 import { API_VERSION, HEADERS, peerVersion, VERSION } from "../api/wire.ts";
 import { SkyError } from "../core/errors.ts";
-import { answerError, unreachable, withoutPassword } from "./answers.ts";
+import { unreachable, withoutPassword } from "./answers.ts";
+import type { Exchange, HttpOptions, Target } from "./exchange.ts";
 import { backoff, pause } from "./pause.ts";
+import { type ShortAnswer, socketExchange } from "./socket_http.ts";
 import { failureOf, TimedOut, type Timing, within } from "./timing.ts";
 
-/** Where the server is. With a socket, the endpoint is only what people are shown. */
-export interface Target {
-  readonly endpoint: string;
-  readonly socket: string | null;
-}
-
-/** Called when the server cannot be reached: start or find it again; null: leave it. */
-export type Revive = (reason: "submit" | "follow") => Promise<Target | null>;
-
-export interface HttpOptions extends Target {
-  readonly token: string | null;
-  /** Value of the Cookie header for a URL; used only without a token. */
-  readonly cookies: ((url: URL) => string | null) | null;
-  readonly clientType: string | null;
-  readonly fetch: typeof fetch;
-  readonly timing: Timing;
-  readonly revive: Revive | null;
-  /** Tells people that the client waits, and (null) that it no longer does. */
-  readonly notice: (message: string | null) => void;
-}
-
-export interface Exchange {
-  readonly method: "GET" | "POST";
-  readonly path: string;
-  /** Undefined and null values are left out; arrays are repeated. */
-  readonly query?: Readonly<Record<string, unknown>>;
-  /** Sent as JSON. */
-  readonly json?: unknown;
-  /** A raw body, made anew for every attempt. */
-  readonly body?: () => BodyInit | Promise<BodyInit>;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal | undefined;
-  /** Milliseconds until the headers of the answer must be here; null: no limit. Default `timing.answer`. */
-  readonly limit?: number | null;
-  /** Whether a repeat cannot do harm. `own`: only if the server is ours (it honours Idempotency-Key). */
-  readonly repeat?: "safe" | "own" | "never";
-  /** Wait out 503 answers. Default true. */
-  readonly waitBusy?: boolean;
-  /** Statuses that the caller wants to see; all other errors are thrown. */
-  readonly accept?: readonly number[];
-  /** Why the server may be started when it is not there. */
-  readonly revive?: "submit" | "follow";
-  /** Chunk uploads carry no version headers (wire.md §2.1). */
-  readonly bare?: boolean;
-}
+/** What a request over a socket calls its host. */
+const LOCALHOST = "http://localhost";
 
 // Deno's RequestInit has a `client` that the DOM's lacks.
 type Init = RequestInit & { client?: Deno.HttpClient };
@@ -94,6 +53,21 @@ export class Http {
    * version_mismatch, timeout, server_busy, or whatever error the answer tells.
    */
   async send(exchange: Exchange): Promise<Response> {
+    return await this.#send(exchange, (signal) => this.#fetch(exchange, signal));
+  }
+
+  /** As `send`, for answers that are read whole anyway: quicker over a socket. */
+  async sendShort(exchange: Exchange): Promise<ShortAnswer> {
+    return await this.#send<ShortAnswer>(
+      exchange,
+      (signal) => this.#overSocket(exchange, signal) ?? this.#fetch(exchange, signal),
+    );
+  }
+
+  async #send<A extends ShortAnswer>(
+    exchange: Exchange,
+    go: (signal: AbortSignal) => Promise<A>,
+  ): Promise<A> {
     const { timing } = this.#options;
     const started = performance.now();
     const spent = () => performance.now() - started;
@@ -102,9 +76,9 @@ export class Http {
     let revived = false;
     let sentOnce = false;
     for (;;) {
-      let response: Response;
+      let response: A;
       try {
-        response = await this.#attempt(exchange);
+        response = await this.#attempt(exchange, go);
       } catch (error) {
         const failure = failureOf(error);
         if (failure === null) throw error;
@@ -125,7 +99,7 @@ export class Http {
         continue;
       }
       if (response.status === 503 && exchange.waitBusy !== false && spent() < timing.busyTotal) {
-        const error = await answerError(response, this.#target.endpoint);
+        const error = await this.#errorOf(response);
         this.#options.notice(error.message);
         const wait = backoff(busyTries++, {
           first: timing.busyFirst,
@@ -137,7 +111,7 @@ export class Http {
         continue;
       }
       if (response.ok || exchange.accept?.includes(response.status)) return response;
-      throw await answerError(response, this.#target.endpoint);
+      throw await this.#errorOf(response);
     }
   }
 
@@ -148,9 +122,9 @@ export class Http {
   }
 
   /** As `json`, with the headers. A body that is cut is asked for again where a repeat is safe. */
-  async jsonAnswer(exchange: Exchange): Promise<{ value: unknown; response: Response }> {
+  async jsonAnswer(exchange: Exchange): Promise<{ value: unknown; response: ShortAnswer }> {
     for (let tries = 0;; tries++) {
-      const response = await this.send(exchange);
+      const response = await this.sendShort(exchange);
       let text: string;
       try {
         text = await within(
@@ -198,7 +172,15 @@ export class Http {
     return true;
   }
 
-  async #attempt(exchange: Exchange): Promise<Response> {
+  async #errorOf(response: ShortAnswer): Promise<SkyError> {
+    const { answerError } = await import("./decode.ts");
+    return await answerError(response, this.#target.endpoint);
+  }
+
+  async #attempt<A extends ShortAnswer>(
+    exchange: Exchange,
+    go: (signal: AbortSignal) => Promise<A>,
+  ): Promise<A> {
     const limit = exchange.limit === undefined ? this.#options.timing.answer : exchange.limit;
     const timer = new AbortController();
     const timeout = limit === null ? undefined : setTimeout(() => timer.abort(new TimedOut(limit)), limit);
@@ -206,16 +188,7 @@ export class Http {
       ? timer.signal
       : AbortSignal.any([exchange.signal, timer.signal]);
     try {
-      const url = this.#url(exchange);
-      const init: Init = {
-        method: exchange.method,
-        headers: this.#headers(exchange, url),
-        signal,
-        ...await bodyOf(exchange),
-      };
-      const client = this.#httpClient();
-      if (client !== null) init.client = client;
-      const response = await this.#options.fetch(url, init);
+      const response = await go(signal);
       if (this.#own === null || response.headers.has(HEADERS.server)) {
         this.#own = response.headers.has(HEADERS.server);
       }
@@ -229,6 +202,32 @@ export class Http {
     }
   }
 
+  /** Null where it has to be fetch. */
+  #overSocket(exchange: Exchange, signal: AbortSignal): Promise<ShortAnswer> | null {
+    const path = this.#target.socket;
+    if (path === null || exchange.body !== undefined || this.#options.fetch !== globalThis.fetch) return null;
+    return socketExchange(path, {
+      method: exchange.method,
+      target: exchange.query === undefined ? exchange.path : this.#url(exchange).slice(LOCALHOST.length),
+      headers: this.#headers(exchange, () => LOCALHOST + exchange.path),
+      body: exchange.json === undefined ? undefined : JSON.stringify(exchange.json),
+      signal,
+    });
+  }
+
+  async #fetch(exchange: Exchange, signal: AbortSignal): Promise<Response> {
+    const url = this.#url(exchange);
+    const init: Init = {
+      method: exchange.method,
+      headers: this.#headers(exchange, () => url),
+      signal,
+      ...await bodyOf(exchange),
+    };
+    const client = this.#httpClient();
+    if (client !== null) init.client = client;
+    return await this.#options.fetch(url, init);
+  }
+
   #httpClient(): Deno.HttpClient | null {
     const path = this.#target.socket;
     if (path === null || this.#options.fetch !== globalThis.fetch) return null;
@@ -237,7 +236,7 @@ export class Http {
   }
 
   #url(exchange: Exchange): string {
-    const base = new URL(this.#target.socket === null ? this.#target.endpoint : "http://localhost");
+    const base = new URL(this.#target.socket === null ? this.#target.endpoint : LOCALHOST);
     base.username = "";
     base.password = "";
     const url = new URL(base.href.replace(/\/+$/, "") + exchange.path);
@@ -249,7 +248,7 @@ export class Http {
     return url.href;
   }
 
-  #headers(exchange: Exchange, url: string): Record<string, string> {
+  #headers(exchange: Exchange, url: () => string): Record<string, string> {
     const { token, cookies, clientType } = this.#options;
     const headers: Record<string, string> = { ...exchange.headers };
     if (exchange.bare !== true) {
@@ -258,15 +257,15 @@ export class Http {
       if (clientType !== null) headers[HEADERS.clientType] = clientType;
     }
     if (exchange.json !== undefined) headers["Content-Type"] = "application/json";
-    const { username, password } = new URL(this.#target.endpoint);
+    const { endpoint } = this.#target;
     if (token !== null) headers["Authorization"] = `Bearer ${token}`;
-    else if (username !== "") {
-      headers["Authorization"] = `Basic ${
-        btoa(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)
-      }`;
+    else if (endpoint.includes("@")) {
+      const { username, password } = new URL(endpoint);
+      const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+      if (username !== "") headers["Authorization"] = `Basic ${btoa(login)}`;
     }
-    if (token === null) {
-      const cookie = cookies?.(new URL(url)) ?? null;
+    if (token === null && cookies !== null) {
+      const cookie = cookies(new URL(url()));
       if (cookie !== null) headers["Cookie"] = cookie;
     }
     return headers;

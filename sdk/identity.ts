@@ -1,9 +1,7 @@
 /** Who the caller is: user hash and name, as an official install has them (wire.md §15.1). */
-import { createHash } from "node:crypto";
-import { userInfo } from "node:os";
-import { join } from "@std/path";
+import { builtin } from "../core/builtin.ts";
 import type { User } from "../core/context.ts";
-import { dotSky, type Env } from "../core/paths.ts";
+import { below, dotSky, type Env } from "../core/paths.ts";
 
 const HASH = /^[a-zA-Z0-9][a-zA-Z0-9-]*$/;
 
@@ -30,14 +28,43 @@ export function userHash(user: string, hostname: string): string {
   return md5(`${user}-${md5(hostname).slice(-4)}`).slice(0, 8);
 }
 
-/** Take over an identity, e.g. the one that a server knows us by (wire.md §15.6). */
-export function saveUserHash(env: Env, id: string): void {
+/**
+ * Be who a server knows us as (wire.md §15.6), until `returnUserHash`: the clusters of this machine's own server
+ * belong to who we are here.
+ */
+export function borrowUserHash(env: Env, id: string): void {
+  Deno.mkdirSync(dotSky(env), { recursive: true, mode: 0o700 });
+  try {
+    // Fails when it is there from an earlier login: then what we have now is borrowed, too.
+    Deno.linkSync(hashFile(env), ownFile(env));
+    Deno.removeSync(hashFile(env));
+  } catch (error) {
+    const fine = error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotFound;
+    if (!fine) throw error;
+  }
+  saveUserHash(env, id);
+}
+
+/** Be ourselves again, at logout. */
+export function returnUserHash(env: Env): void {
+  try {
+    Deno.renameSync(ownFile(env), hashFile(env));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // nothing was borrowed
+  }
+}
+
+function saveUserHash(env: Env, id: string): void {
   Deno.mkdirSync(dotSky(env), { recursive: true, mode: 0o700 });
   Deno.writeTextFileSync(hashFile(env), id);
 }
 
+function ownFile(env: Env): string {
+  return `${hashFile(env)}.own`;
+}
+
 function hashFile(env: Env): string {
-  return join(dotSky(env), "user_hash");
+  return below(dotSky(env), "user_hash");
 }
 
 function storedHash(env: Env, compute: () => string): string {
@@ -66,9 +93,9 @@ function osUser(env: Env): string {
     const value = env(variable);
     if (value) return value;
   }
-  return userInfo().username;
+  return builtin("node:os").userInfo().username;
 }
 
 function md5(text: string): string {
-  return createHash("md5").update(text).digest("hex");
+  return builtin("node:crypto").createHash("md5").update(text).digest("hex");
 }

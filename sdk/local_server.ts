@@ -2,7 +2,8 @@
 import type { Registration } from "../api/wire.ts";
 import { isSkyError } from "../core/errors.ts";
 import { askHealth } from "./health.ts";
-import { Http, type Target } from "./http.ts";
+import type { Target } from "./exchange.ts";
+import { Http } from "./http.ts";
 import { TIMING, type Timing } from "./timing.ts";
 
 /** One try, no patience. */

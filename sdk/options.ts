@@ -3,7 +3,7 @@ import type { Input, OperationKey } from "../api/operations.ts";
 import type { SkyConfig } from "../core/config.ts";
 import type { User } from "../core/context.ts";
 import type { Env } from "../core/paths.ts";
-import type { Revive } from "./http.ts";
+import type { Revive } from "./exchange.ts";
 import type { Timing } from "./timing.ts";
 
 /** The id of a request, which remembers what its result will be. */

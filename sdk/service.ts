@@ -3,6 +3,7 @@
  * (house: runtime.md §2). What it is asked is client.ts's. Files of its home: registration, start lock, log.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join, resolve } from "@std/path";
 import { type Registration, VERSION } from "../api/wire.ts";
 import { SkyError } from "../core/errors.ts";
@@ -10,9 +11,14 @@ import type { HomePaths } from "../core/paths.ts";
 import { isAlive, signalServer } from "./alive.ts";
 import { answersHealth, compareVersions, isIdle } from "./local_server.ts";
 import { pause } from "./pause.ts";
+import { readRegistration, serverInfo } from "./registration.ts";
 import { openServerLog, tailOfLog } from "./server_log.ts";
 
+export { serverInfo } from "./registration.ts";
+
 const POLL_MS = 4;
+/** While a server starts, a person waits for it. */
+const START_POLL_MS = 1;
 /** While it starts it is asked again and again. */
 const HEALTH_LIMIT_MS = 1_000;
 const START_LIMIT_MS = 60_000;
@@ -29,6 +35,8 @@ export interface ServiceOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** Do not trust a registration: ask. */
   readonly verify?: boolean;
+  /** Done by this otherwise idle process while a server starts, given its home. What goes wrong is the server's to tell. */
+  readonly whileStarting?: (home: string) => Promise<void>;
   /** Told before a server is started or replaced. */
   readonly onStart?: (message: string) => void;
   readonly onStarted?: (server: Registration) => void;
@@ -37,23 +45,17 @@ export interface ServiceOptions {
   readonly version?: string;
 }
 
-/** The registered server, if its process lives; no exchange is made. Heals nothing, but is not fooled by stale files. */
-export async function serverInfo(home: HomePaths): Promise<Registration | null> {
-  const registration = await readRegistration(home);
-  return registration !== null && await isAlive(registration) ? registration : null;
-}
-
 /**
  * The server of this home, started if need be. An older one is replaced when it says that nothing runs on it.
  * Throws server_start_failed with the last words of its log.
  */
 export async function ensureServer(options: ServiceOptions): Promise<Registration> {
   const { home, verify = false, version = VERSION } = options;
-  const found = await serverInfo(home);
+  const found = serverInfo(home);
   const usable = found !== null && compareVersions(found.version, version) >= 0;
   if (usable && (!verify || await answersHealth(found))) return found;
   return await withStartLock(home, async () => {
-    const current = await serverInfo(home);
+    const current = serverInfo(home);
     if (current !== null && await keep(current, { ...options, version })) return current;
     return await start(options);
   });
@@ -65,7 +67,7 @@ async function keep(server: Registration, options: ServiceOptions & { version: s
   const deadline = performance.now() + limit;
   // registered and alive but silent: it may just be starting, or busy
   while (!await answersHealth(server)) {
-    if (!await isAlive(server)) return false;
+    if (!isAlive(server)) return false;
     if (performance.now() > deadline) {
       throw new SkyError(
         "server_unreachable",
@@ -106,9 +108,10 @@ async function start(options: ServiceOptions): Promise<Registration> {
       resolve();
     });
   });
+  options.whileStarting?.(home.root).catch(() => {}); // the server will meet the same, and says it in its log
   const deadline = performance.now() + limit;
   for (;;) {
-    const server = await serverInfo(home);
+    const server = existsSync(home.registration) ? serverInfo(home) : null;
     if (server !== null && await answersHealth(server, { limit: HEALTH_LIMIT_MS })) {
       child.removeAllListeners();
       child.unref();
@@ -124,7 +127,7 @@ async function start(options: ServiceOptions): Promise<Registration> {
       await ended;
       throw startFailed(`it did not answer within ${limit / 1000} s`, await tailOfLog(home, log.size), home);
     }
-    await pause(POLL_MS);
+    await pause(START_POLL_MS);
   }
 }
 
@@ -182,12 +185,13 @@ function isFile(url: URL): boolean {
 
 /** Stop the server of this home; false when none runs. Requests under way are resumed at the next start. */
 export async function stopServer(home: HomePaths): Promise<boolean> {
-  if (await serverInfo(home) === null) return false;
+  if (serverInfo(home) === null) return false;
   return await withStartLock(home, async () => {
-    const server = await serverInfo(home);
+    const server = serverInfo(home);
     if (server === null) return false;
     // whoever follows a log must not start it again
-    await Deno.writeTextFile(stoppedMarker(home), `${server.id}\n`, { mode: 0o600 });
+    // (empty: it can be made on a full disk, too)
+    await Deno.writeFile(stoppedMarker(home), new Uint8Array(), { mode: 0o600 });
     await end(home, server);
     return true;
   });
@@ -205,9 +209,9 @@ export async function wasStopped(home: HomePaths): Promise<boolean> {
 }
 
 async function end(home: HomePaths, server: Registration): Promise<void> {
-  await signalServer(server, "SIGTERM");
+  signalServer(server, "SIGTERM");
   if (!await gone(server, STOP_LIMIT_MS)) {
-    await signalServer(server, "SIGKILL");
+    signalServer(server, "SIGKILL");
     if (!await gone(server, KILL_LIMIT_MS)) {
       throw new SkyError(
         "timeout",
@@ -215,13 +219,13 @@ async function end(home: HomePaths, server: Registration): Promise<void> {
       );
     }
   }
-  const left = await readRegistration(home);
+  const left = readRegistration(home);
   if (left?.id === server.id) await removeIfThere(home.registration);
 }
 
 async function gone(server: Registration, limit: number): Promise<boolean> {
   const deadline = performance.now() + limit;
-  while (await isAlive(server)) {
+  while (isAlive(server)) {
     if (performance.now() > deadline) return false;
     await pause(POLL_MS);
   }
@@ -230,43 +234,21 @@ async function gone(server: Registration, limit: number): Promise<boolean> {
 
 async function withStartLock<T>(home: HomePaths, work: () => Promise<T>): Promise<T> {
   await Deno.mkdir(home.root, { recursive: true, mode: 0o700 });
-  using file = await Deno.open(home.startLock, { read: true, write: true, create: true, mode: 0o600 });
+  const file = await Deno.open(home.startLock, { read: true, write: true, create: true, mode: 0o600 });
+  using _closing = file;
   await file.lock(true);
   return await work();
 }
 
 async function isLocked(path: string): Promise<boolean> {
   try {
-    using file = await Deno.open(path, { read: true, write: true });
+    const file = await Deno.open(path, { read: true, write: true });
+    using _closing = file;
     return !await file.tryLock(true);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-async function readRegistration(home: HomePaths): Promise<Registration | null> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(home.registration);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
-  try {
-    const value: unknown = JSON.parse(text);
-    return isRegistration(value) ? value : null;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return null; // a stale file of something else: the next server writes it anew
-  }
-}
-
-function isRegistration(value: unknown): value is Registration {
-  if (value === null || typeof value !== "object") return false;
-  const { url, pid, startTime, version, id, socket } = value as Partial<Registration>;
-  return typeof url === "string" && Number.isSafeInteger(pid) && typeof startTime === "string" &&
-    typeof version === "string" && typeof id === "string" && (socket === null || typeof socket === "string");
 }
 
 function stoppedMarker(home: HomePaths): string {

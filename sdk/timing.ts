@@ -53,9 +53,21 @@ export class TimedOut extends SkyError {
   }
 }
 
+/** A failure that the hand-made exchange over a socket met. `connect`: nothing was sent. */
+export class ConnectionFailure extends Error {
+  override readonly name = "ConnectionFailure";
+  readonly kind: "connect" | "cut";
+
+  constructor(kind: "connect" | "cut", cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.kind = kind;
+  }
+}
+
 /** Null: not a failure of the connection. `connect`: nothing was sent. `cut`: it may have arrived. */
 export function failureOf(error: unknown): "connect" | "cut" | "timeout" | null {
   if (error instanceof TimedOut) return "timeout";
+  if (error instanceof ConnectionFailure) return error.kind;
   if (!(error instanceof TypeError) && !(error instanceof Deno.errors.Http)) return null;
   // Deno 2.9 says only "fetch failed" and keeps the reason as the cause.
   const message = error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;

@@ -58,7 +58,7 @@ export async function uploadMounts(
   const mapped = withMapping(dag, mappings);
   if (paths.length === 0) return { dag: mapped, blobId: null };
   const progress = options.progress ?? (() => {});
-  const folder = await Deno.makeTempDir({ prefix: "sky-upload-" });
+  const folder = await makeFolder(options.env);
   try {
     const zip = join(folder, "upload.zip");
     const packed = (done: number) => progress({ phase: "pack", done, total: null });
@@ -75,10 +75,20 @@ export async function uploadMounts(
   }
 }
 
+/** For the archive: where temporary files go, or at home where that is read-only or missing. */
+async function makeFolder(env: Env): Promise<string> {
+  const prefix = "sky-upload-";
+  return await Deno.makeTempDir({ prefix }).catch(async () => {
+    await Deno.mkdir(dotSky(env), { recursive: true, mode: 0o700 });
+    return await Deno.makeTempDir({ dir: dotSky(env), prefix });
+  });
+}
+
 /** One process at a time uploads the same content; the next one finds it there. */
 async function withLock(path: string, work: () => Promise<void>): Promise<void> {
   await Deno.mkdir(join(path, ".."), { recursive: true, mode: 0o700 });
-  using file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+  const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+  using _closing = file;
   await file.lock(true);
   await work();
 }

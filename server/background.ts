@@ -7,6 +7,7 @@ import type { Engine } from "../requests/engine.ts";
 import { type Retention, retentionOf, sweepRequests } from "../requests/retention.ts";
 import type { Database } from "../state/database.ts";
 import type { LogFiles } from "../state/log_file.ts";
+import { keepSparePages } from "../state/spare_pages.ts";
 import { TokenStore } from "../state/tokens.ts";
 import type { ServerConfig } from "./server_config.ts";
 import type { Blobs } from "./uploads/blobs.ts";
@@ -29,9 +30,19 @@ const EVENT_HOURS = 720;
 
 export function background(around: Surroundings): Daemon[] {
   const { config, database, engine, room, logs, blobs, home, now } = around;
+  let first = true;
   return [
     { name: "config", everyMs: 2 * SECOND, run: () => config.refresh() },
     { name: "autostop", everyMs: 10 * SECOND, atStart: true, run: (signal) => autostopTick(signal, room) },
+    {
+      name: "spare pages",
+      everyMs: MINUTE,
+      atStart: true,
+      async run() {
+        await keepSparePages(database, { force: first });
+        first = false;
+      },
+    },
     { name: "refresh", everyMs: MINUTE, run: (signal) => refreshTick(signal, room) },
     {
       name: "retention",

@@ -4,6 +4,7 @@ import type { SkyConfig } from "../core/config.ts";
 import type { User } from "../core/context.ts";
 import type { Env, HomePaths } from "../core/paths.ts";
 import type { Engine } from "../requests/engine.ts";
+import type { Work } from "../requests/submission.ts";
 import type { BodyLimits } from "./bodies.ts";
 import type { Exchanges } from "./exchanges.ts";
 import type { OriginRules } from "./security/origin.ts";
@@ -46,6 +47,8 @@ export const TIMING: Timing = {
 
 export interface Deps {
   readonly engine: Engine;
+  /** What the engine runs: for reads, which make no request. */
+  readonly work: (name: string) => Work;
   readonly room: Room;
   readonly home: HomePaths;
   readonly env: Env;

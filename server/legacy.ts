@@ -3,7 +3,7 @@
  * before 29 there is no AUTOSTOPPING. Pure.
  */
 import type { RequestPayload } from "../api/requests.ts";
-import { PICKLED_NONE } from "../api/wire.ts";
+import { PICKLED_NONE } from "../api/payload.ts";
 
 const JSON_HANDLES_SINCE = 53;
 const AUTOSTOPPING_SINCE = 29;

@@ -3,10 +3,10 @@
  * is serve.ts. `-m sky.server.server` means nothing here: SkyPilot's client looks for that text (wire.md §1.6).
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { describe, isSkyError, SkyError } from "../core/errors.ts";
 import { DEFAULT_PORT, type Env, homePaths, serverHome } from "../core/paths.ts";
-import { useBundledAddon } from "../state/addon.ts";
+import { unpackAddon, useBundledAddon } from "../state/addon.ts";
 import type { Ready, ServeOptions } from "./serve.ts";
 import { serverLog, writeStderr } from "./server_log.ts";
 
@@ -63,9 +63,8 @@ export async function main(args: readonly string[]): Promise<number> {
   });
   try {
     const wish = parseServerArgs(args, env);
-    const build = await prepareBuild(wish.home);
     const { serve } = await import("./serve.ts");
-    await serve({ ...wish, env, now, commit: build, stop: stopSignal(), ...tokenTeller(wish) });
+    await serve({ ...wish, env, now, ...build(wish.home), stop: stopSignal(), ...tokenTeller(wish) });
     return 0;
   } catch (error) {
     // The starter shows the last words of our log to people: keep them short where we know what is wrong.
@@ -91,13 +90,28 @@ function tokenTeller(wish: ServerWish): Pick<ServeOptions, "wantsToken" | "onRea
   };
 }
 
-/** In the compiled program: hook the native addon, and know what was built. */
-async function prepareBuild(home: string): Promise<string> {
-  if (!Deno.build.standalone) return "source";
-  const resources = import.meta.dirname ?? ".";
-  useBundledAddon(homePaths(home).cache, resources);
-  const build: unknown = JSON.parse(await Deno.readTextFile(join(resources, "build.json")));
-  return build !== null && typeof build === "object" && "commit" in build ? String(build.commit) : "unknown";
+/** In the compiled program: what was built, and the native addon, which is put in place when the database wants it. */
+function build(home: string): Pick<ServeOptions, "commit" | "prepare"> {
+  if (!Deno.build.standalone) return { commit: "source" };
+  const build: unknown = JSON.parse(Deno.readTextFileSync(join(resources(), "build.json")));
+  const known = build !== null && typeof build === "object" && "commit" in build;
+  return {
+    commit: known ? String(build.commit) : "unknown",
+    prepare: () => useBundledAddon(homePaths(home).cache, resources()),
+  };
+}
+
+/**
+ * For the client that has just started the first server of a home and waits for it: unpacks the native addon in the
+ * time that the server takes to get as far as needing it.
+ */
+export async function prepareHome(home: string): Promise<void> {
+  if (Deno.build.standalone) await unpackAddon(homePaths(home).cache, resources());
+}
+
+/** The folder of the files that scripts/compile.ts packs beside the code. */
+function resources(): string {
+  return dirname(import.meta.dirname ?? ".");
 }
 
 /** Aborted by the first SIGTERM or SIGINT; a hangup of the starter's terminal is nothing to us. */

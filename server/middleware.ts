@@ -5,7 +5,7 @@
 import type { Context as HonoContext, Hono, MiddlewareHandler } from "hono";
 import { errorBody, httpStatus } from "../api/errors.ts";
 import { HEADERS, peerVersion, VERSION, versionHeaders } from "../api/wire.ts";
-import { isSkyError } from "../core/errors.ts";
+import { isSkyError, SkyError } from "../core/errors.ts";
 import type { AppEnv, Caller, Deps } from "./deps.ts";
 import { Refused } from "./refusal.ts";
 import { refuseOrigin } from "./security/origin.ts";
@@ -21,7 +21,7 @@ export function guard(app: Hono<AppEnv>, deps: Deps): void {
   app.use(versions);
   app.use(admission(deps));
   app.onError((error, c) => answerError(error, c, deps));
-  app.notFound((c) => c.json({ detail: "Not Found" }, 404));
+  app.notFound((c) => c.req.method === "POST" ? unknownOperation(c) : c.json({ detail: "Not Found" }, 404));
 }
 
 /** Both version headers on every answer, also on refusals (wire.md §2.1). */
@@ -72,6 +72,12 @@ async function identify(c: HonoContext<AppEnv>, deps: Deps, tcp: Deno.NetAddr | 
     }
   }
   return { user: null, apiVersion };
+}
+
+/** What SkyPilot's servers have and we do not: said so, in a status that its clients show as it is (wire.md §18.37). */
+function unknownOperation(c: HonoContext<AppEnv>): Response {
+  const what = `POST ${c.req.path.slice(0, 200)} is not supported by this API server`;
+  return c.json(errorBody(new SkyError("not_supported", what)).body, 501);
 }
 
 /** Any thrown value as an answer; what is neither refusal nor SkyError is our fault and goes to the server's log. */

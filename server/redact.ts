@@ -1,5 +1,4 @@
 /** Bodies without their secrets, for `/api/status` and for what is kept of a finished request (wire.md §18.26). Pure. */
-import { REDACTED, redactYaml } from "../core/redact.ts";
 
 /** Body fields that hold a task or DAG as YAML text. */
 const TASK_TEXTS = ["task", "dag"];
@@ -7,18 +6,19 @@ const TASK_TEXTS = ["task", "dag"];
 const MAX_PARSED = 128 * 1024;
 
 /** The body with the secrets in its tasks hidden; everything else as it is. */
-export function redactBody(body: unknown): unknown {
+export async function redactBody(body: unknown): Promise<unknown> {
   if (body === null || typeof body !== "object" || Array.isArray(body)) return body;
-  return Object.fromEntries(
-    Object.entries(body).map(([key, value]) => [
-      key,
-      TASK_TEXTS.includes(key) && typeof value === "string" ? redactText(value) : value,
-    ]),
-  );
+  const shown: Record<string, unknown> = { ...body };
+  for (const key of TASK_TEXTS) {
+    const text = shown[key];
+    if (typeof text === "string") shown[key] = await redactText(text);
+  }
+  return shown;
 }
 
-function redactText(text: string): string {
+async function redactText(text: string): Promise<string> {
   if (holdsNoSecrets(text)) return text;
+  const { REDACTED, redactYaml } = await import("../core/redact.ts");
   return text.length > MAX_PARSED ? REDACTED : redactYaml(text);
 }
 

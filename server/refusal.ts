@@ -1,6 +1,6 @@
 /** Refused: an answer other than success, decided while reading an exchange. Owns the shapes of wire.md §3.4 that are
  * no SkyError: 422 lists, 408, 421 and such. */
-import type { BodyIssue } from "../api/wire.ts";
+import type { BodyIssue } from "../api/envelope.ts";
 
 export class Refused extends Error {
   override readonly name = "Refused";

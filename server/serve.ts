@@ -49,6 +49,8 @@ export interface ServeOptions {
   /** Aborted: stop gracefully. */
   readonly stop: AbortSignal;
   readonly commit: string;
+  /** Called before the database is opened. */
+  readonly prepare?: () => Promise<void>;
   /** Told once it is registered and answers. `issued`: a token that nobody will be told again. */
   readonly onReady?: (server: Ready) => void;
   /** Where the server's log lines go; default standard error. */
@@ -82,13 +84,19 @@ export async function serve(options: ServeOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
 
   const config = await serverConfig(env, (error) => log.fault("config", error));
+  await options.prepare?.();
   const database = await Database.open({
     path: databasePath(config.current(), home.database),
     now,
     failpoint,
   });
   stack.use(database);
-  const logs = new LogFiles({ onDiskFull: () => log.line("The disk is full: logs wait for space") });
+  const logs = new LogFiles({
+    onDiskFull() {
+      database.space?.report();
+      log.line("The disk is full: logs wait for space");
+    },
+  });
   stack.defer(() => logs.close());
   const onFault = (error: unknown, what: string) => log.fault(what, error);
   const clouds = openClouds();
@@ -117,11 +125,12 @@ export async function serve(options: ServeOptions): Promise<void> {
     addresses: new Addresses(),
     config: config.current,
   };
+  const work = makeWork(handlers, world, holdOf(env("SKY_FAILPOINT")));
   const engine = await Engine.start({
     database,
     logs,
     folder: home.requests,
-    work: makeWork(handlers, world, holdOf(env("SKY_FAILPOINT"))),
+    work,
     makeLog,
     now,
     limits: { long: LONG_LANE, short: SHORT_LANE },
@@ -139,6 +148,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const serverId = crypto.randomUUID();
   const deps: Deps = {
     engine,
+    work,
     room,
     home,
     env,
@@ -215,7 +225,7 @@ async function secure(options: ServeOptions, { database, config, log }: Kept): P
     peers,
     uid: Deno.uid(),
     tokensRequired,
-    tokens: await tokenAuthority({
+    tokens: tokenAuthority({
       tokens: new TokenStore(database),
       users: new UserStore(database),
       settings: new SettingStore(database),

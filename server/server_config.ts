@@ -6,7 +6,6 @@ import { join } from "@std/path";
 import type { SkyConfig } from "../core/config.ts";
 import { isSkyError } from "../core/errors.ts";
 import { dotSky, type Env } from "../core/paths.ts";
-import { parse } from "../core/yaml.ts";
 
 export interface ServerConfig {
   current(): SkyConfig;
@@ -23,15 +22,18 @@ export async function serverConfig(env: Env, onFault: (error: unknown) => void):
     const stamp = await stampOf(path);
     if (stamp === readAt) return;
     readAt = stamp;
-    config = stamp === ""
-      ? {}
-      : asConfig(parse(await Deno.readTextFile(path), { name: path, code: "invalid_config" }));
+    config = stamp === "" ? {} : await read(path);
   };
   await refresh().catch((error) => {
     if (!isSkyError(error)) throw error;
     onFault(error);
   });
   return { current: () => config, refresh };
+}
+
+async function read(path: string): Promise<SkyConfig> {
+  const { parse } = await import("../core/yaml.ts");
+  return asConfig(parse(await Deno.readTextFile(path), { name: path, code: "invalid_config" }));
 }
 
 function asConfig(value: unknown): SkyConfig {

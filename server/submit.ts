@@ -4,7 +4,9 @@
  */
 import type { Context as HonoContext } from "hono";
 import type { Operation } from "../api/operation.ts";
-import { type BodyIssue, type Envelope, HEADERS, parseBody, splitEnvelope, toPayload } from "../api/wire.ts";
+import { type BodyIssue, type Envelope, parseBody, splitEnvelope } from "../api/envelope.ts";
+import { toPayload } from "../api/payload.ts";
+import { HEADERS } from "../api/wire.ts";
 import type { SkyConfig } from "../core/config.ts";
 import { lookup } from "../core/config.ts";
 import type { User } from "../core/context.ts";
@@ -152,12 +154,14 @@ export function callerOf(c: HonoContext<AppEnv>, envelope: Envelope | null, deps
   return { id, name: envelope?.env_vars?.["SKYPILOT_USER"] ?? id };
 }
 
-function environmentOf(envelope: Envelope, user: User): Record<string, string> {
+/** What of the caller's environment is kept. */
+export function environmentOf(envelope: Envelope, user: User): Record<string, string> {
   const kept = Object.entries(envelope.env_vars ?? {}).filter(([name]) => !UNKEPT.includes(name));
   return { ...Object.fromEntries(kept), SKYPILOT_USER_ID: user.id, SKYPILOT_USER: user.name };
 }
 
-function workspaceOf(config: SkyConfig): string {
+/** The workspace that a caller's config names. */
+export function workspaceOf(config: SkyConfig): string {
   const workspace = lookup(config, "active_workspace");
   return typeof workspace === "string" && workspace !== "" ? workspace : "default";
 }

@@ -2,9 +2,9 @@
  * The one connection to the database. Owns opening, pragmas, migrations, group commit and what happens when the
  * disk is full; leaves SQL about things to the stores.
  */
-import type { Client, InStatement, ResultSet } from "@libsql/client";
 import { setImmediate } from "node:timers";
 import { SkyError } from "../core/errors.ts";
+import { type Connection, fileConnection, remoteConnection } from "./connection.ts";
 import { corrupt, databaseFault, isDiskFull } from "./faults.ts";
 import { migrate } from "./migrate.ts";
 import { Space } from "./space.ts";
@@ -51,7 +51,7 @@ export class Database {
   readonly sqliteVersion: string;
   /** Disk space of the database's file system; null for a remote one. */
   readonly space: Space | null;
-  readonly #client: Client;
+  readonly #connection: Connection;
   readonly #now: () => number;
   readonly #failpoint: (name: string) => void;
   #queue: Member[] = [];
@@ -60,12 +60,12 @@ export class Database {
 
   private constructor(
     options: DatabaseOptions,
-    parts: { client: Client; space: Space | null; sqliteVersion: string },
+    parts: { connection: Connection; space: Space | null; sqliteVersion: string },
   ) {
     this.path = options.path;
     this.#now = options.now;
     this.#failpoint = options.failpoint ?? (() => {});
-    this.#client = parts.client;
+    this.#connection = parts.connection;
     this.space = parts.space;
     this.sqliteVersion = parts.sqliteVersion;
   }
@@ -78,20 +78,20 @@ export class Database {
     const { path } = options;
     const remote = /^[a-z]+:\/\//i.test(path);
     const space = remote ? null : new Space(`${path}.reserve`, { now: options.now });
-    const client = await connect(options, remote);
+    const connection = await connect(options, remote);
     try {
-      await prepare(client, { path, remote, now: options.now }).catch(async (error: unknown) => {
+      await prepare(connection, { path, remote, now: options.now }).catch(async (error: unknown) => {
         if (space === null || !isDiskFull(error)) throw error;
         // The WAL index could not be made: with the reserve given up the server can at least read and cancel.
         await space.open();
         if (!space.release()) throw error;
-        await prepare(client, { path, remote, now: options.now });
+        await prepare(connection, { path, remote, now: options.now });
       });
       await space?.open();
-      const [row] = (await client.execute("SELECT sqlite_version() AS version")).rows;
-      return new Database(options, { client, space, sqliteVersion: String(row?.["version"] ?? "") });
+      const [row] = await connection.rows({ sql: "SELECT sqlite_version() AS version" });
+      return new Database(options, { connection, space, sqliteVersion: String(row?.["version"] ?? "") });
     } catch (error) {
-      client.close();
+      connection.close();
       throw databaseFault(error, path);
     }
   }
@@ -104,8 +104,7 @@ export class Database {
   /** Rows as plain objects. Sees what has been committed; wait for your write before you read it. */
   async read<T>(sql: string, args: readonly Value[] = []): Promise<T[]> {
     try {
-      const { rows } = await this.#client.execute({ sql, args: args.map(plain) });
-      return rows.map((row) => ({ ...row }) as unknown as T);
+      return await this.#connection.rows({ sql, args }) as unknown as T[];
     } catch (error) {
       throw databaseFault(error, this.path);
     }
@@ -140,7 +139,7 @@ export class Database {
     await this.#flushing;
     // A failing checkpoint loses nothing: the next open replays the log.
     if (this.space !== null) await this.checkpoint().catch(() => undefined);
-    this.#client.close();
+    this.#connection.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -197,58 +196,57 @@ export class Database {
         error = again;
       }
     }
-    if (!member.urgent || !isDiskFull(error) || !this.space?.release()) throw error;
-    const results = await this.#commit(member.statements);
-    // Empties the log, so that the next urgent write reuses its space. If it can't, that one will tell.
-    await this.checkpoint().catch(() => undefined);
-    return results;
+    if (!member.urgent || !isDiskFull(error) || this.space === null) throw error;
+    this.space.release();
+    // The log's own space is used again: it is not given back, since whoever fills the disk would take it. If that
+    // can't be done, the commit will tell.
+    await this.read("PRAGMA wal_checkpoint(RESTART)").catch(() => undefined);
+    return await this.#commit(member.statements);
   }
 
   async #commit(statements: readonly Statement[]): Promise<WriteResult[]> {
     this.#failpoint("before_commit");
-    const results: ResultSet[] = await this.#client.batch(statements.map(toInput), "write");
+    const changes = await this.#connection.batch(statements);
     this.#failpoint("after_commit");
-    return results.map(({ rowsAffected }) => ({ rowsAffected }));
+    return changes.map((rowsAffected) => ({ rowsAffected }));
   }
 }
 
-async function connect(options: DatabaseOptions, remote: boolean): Promise<Client> {
+async function connect(options: DatabaseOptions, remote: boolean): Promise<Connection> {
   const { path } = options;
-  // Imported late: the compiled program puts its native addon in place first, and the client never loads it.
-  const { createClient } = await import("@libsql/client");
   try {
-    if (remote) return createClient({ url: path, ...options.authToken && { authToken: options.authToken } });
+    if (remote) return await remoteConnection(path, options.authToken);
     // Made here, so that it is private from its first moment; SQLite gives -wal and -shm the same mode.
     (await Deno.open(path, { create: true, append: true, mode: 0o600 })).close();
-    const url = `file:${path.split(/[\\/]/).map(encodeURIComponent).join("/")}`;
     // DANGER: more than one connection would meet the WAL-reset fault of this SQLite (evidence.md §4.1), and
     // pragmas reach one connection only.
-    return createClient({ url, concurrency: 1, timeout: 5000, intMode: "number" });
+    return await fileConnection(path, { busyMs: 5000 });
   } catch (error) {
     throw databaseFault(error, path);
   }
 }
 
 async function prepare(
-  client: Client,
+  connection: Connection,
   options: { path: string; remote: boolean; now: () => number },
 ): Promise<void> {
   const { path, remote } = options;
   if (!remote) {
     const unclean = await bytesOf(`${path}-wal`) > 0;
-    await client.execute("PRAGMA journal_mode = WAL");
-    await client.execute("PRAGMA synchronous = FULL");
-    await client.execute("PRAGMA foreign_keys = ON");
-    await client.execute("PRAGMA journal_size_limit = 16777216");
+    const isNew = await bytesOf(path) === 0;
+    await connection.rows({ sql: "PRAGMA journal_mode = WAL" });
+    await connection.rows({ sql: "PRAGMA synchronous = FULL" });
+    await connection.rows({ sql: "PRAGMA foreign_keys = ON" });
+    await connection.rows({ sql: "PRAGMA journal_size_limit = 16777216" });
     // Secrets of finished requests do not linger in free pages.
-    await client.execute("PRAGMA secure_delete = FAST");
-    if (unclean || await bytesOf(path) <= CHECK_BYTES) {
-      const [row] = (await client.execute("PRAGMA quick_check(1)")).rows;
-      const verdict = String(row?.[0] ?? "no answer");
+    await connection.rows({ sql: "PRAGMA secure_delete = FAST" });
+    if (unclean || !isNew && await bytesOf(path) <= CHECK_BYTES) {
+      const [row] = await connection.rows({ sql: "PRAGMA quick_check(1)" });
+      const verdict = String(Object.values(row ?? {})[0] ?? "no answer");
       if (verdict !== "ok") throw corrupt(path, verdict.replaceAll(/\s+/g, " "));
     }
   }
-  await migrate(client, options);
+  await migrate(connection, options);
 }
 
 async function bytesOf(path: string): Promise<number> {
@@ -258,17 +256,4 @@ async function bytesOf(path: string): Promise<number> {
     if (error instanceof Deno.errors.NotFound) return 0;
     throw error;
   }
-}
-
-function toInput(statement: Statement): InStatement {
-  return { sql: statement.sql, args: (statement.args ?? []).map(plain) };
-}
-
-/**
- * As the driver must be given it. It reads text back only up to a NUL, so that is replaced by a visible stand-in;
- * and it would bind every number as a float, so that whole ones go as integers.
- */
-function plain(value: Value): Value | bigint {
-  if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
-  return typeof value === "string" && value.includes("\0") ? value.replaceAll("\0", "\uFFFD") : value;
 }

@@ -4,12 +4,23 @@
  *
  * A log is written by this process only. No file descriptor outlives a burst of writing or one read, so logs
  * never add up to a leak (evidence.md §1.3).
+ *
+ * Length: appending, flushing and a full disk share one state machine that reads best in one place.
  */
 import { describe, SkyError } from "../core/errors.ts";
 import { diskFull, isDiskFull } from "./faults.ts";
-import { type FollowOptions, followStream, join, readRange } from "./log_follow.ts";
+import {
+  Follower,
+  type FollowOptions,
+  type FollowSource,
+  join,
+  type LogReader,
+  readRange,
+  SMALL_BYTES,
+  streamOf,
+} from "./log_follow.ts";
 
-export type { FollowOptions } from "./log_follow.ts";
+export type { FollowOptions, LogReader } from "./log_follow.ts";
 
 export interface LogFilesOptions {
   /** Told whenever an append meets a full disk. */
@@ -81,6 +92,8 @@ export class LogFile {
   readonly #onDiskFull: () => void;
   readonly #onIdle: (file: LogFile) => void;
   readonly #waiters = new Set<() => void>();
+  /** What followers see of it; made for the first one, most logs never have any. */
+  #view: FollowSource | null = null;
   #queue: Uint8Array[] = [];
   #queued = 0;
   #recent: Chunk[] = [];
@@ -155,20 +168,26 @@ export class LogFile {
     return this.#closing ??= this.#end();
   }
 
+  /** As `reader`, as a stream. */
+  follow(options: FollowOptions): ReadableStream<Uint8Array> {
+    return streamOf(this.reader(options));
+  }
+
   /**
    * Bytes from `offset`: history from the file, then live, until the log ends or the signal aborts. A slow reader
-   * reads on from the file at its own pace. Errors only if the file can't be read.
+   * reads on from the file at its own pace. Fails only if the file can't be read.
    */
-  follow(options: FollowOptions): ReadableStream<Uint8Array> {
+  reader(options: FollowOptions): LogReader {
     this.#followers++;
-    return followStream({
+    this.#view ??= {
       path: this.path,
       size: () => this.#size,
       ended: () => this.#ended,
       shared: (position) => this.#shared(position),
       changed: this.#waiters,
       leave: () => this.#leave(),
-    }, options);
+    };
+    return new Follower(this.#view, options);
   }
 
   async #end(): Promise<void> {
@@ -221,7 +240,7 @@ export class LogFile {
     clearTimeout(this.#retry);
     let file: Deno.FsFile | null = null;
     try {
-      file = await Deno.open(this.path, { append: true, create: true, mode: 0o600 });
+      file = Deno.openSync(this.path, { append: true, create: true, mode: 0o600 });
       while (this.#queue.length > 0) {
         await this.#drain(file);
         this.#failure = null;
@@ -248,7 +267,8 @@ export class LogFile {
     let done = 0;
     try {
       while (done < joined.length) {
-        done += await file.write(joined.subarray(done));
+        const rest = joined.subarray(done);
+        done += rest.length <= SMALL_BYTES ? file.writeSync(rest) : await file.write(rest);
       }
     } finally {
       if (done > 0) this.#remember(joined.subarray(0, done));

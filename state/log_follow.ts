@@ -1,12 +1,23 @@
 /**
- * Following a log: a stream of its bytes from any offset, history from the file, then live. Owns one follower's
- * pace; leaves the file and waking up to log_file.ts.
+ * Following a log: its bytes from any offset, history from the file, then live. Owns one follower's pace; leaves the
+ * file and waking up to log_file.ts.
  */
 
 export interface FollowOptions {
   /** First byte wanted. */
   readonly offset: number;
   readonly signal: AbortSignal;
+}
+
+/** A log's bytes, taken one piece after the other; made for a thousand readers of the same log. */
+export interface LogReader {
+  /**
+   * The next bytes; null: there are no more. Undefined: not yet, `wake` is called once when it is worth asking again.
+   * A promise where the file must be read: take no more until it settles. Rejects only if it can't be read.
+   */
+  take(wake: () => void): Uint8Array | null | undefined | Promise<Uint8Array | null>;
+  /** No more is wanted. May be called again. */
+  leave(): void;
 }
 
 /** What a follower sees of a log. */
@@ -23,57 +34,107 @@ export interface FollowSource {
 }
 
 const READ_BYTES = 128 * 1024;
+/**
+ * Up to this size files are read and written on the spot: that takes some microseconds, handing it to a thread and
+ * back up to a hundred times as much. The database beside them waits for the same disk on our thread, too.
+ */
+export const SMALL_BYTES = 32 * 1024;
 
-/** Pulls only: a slow reader holds no memory and no file, and never keeps others waiting. */
-export function followStream(source: FollowSource, options: FollowOptions): ReadableStream<Uint8Array> {
-  const { signal } = options;
-  let position = options.offset;
-  let wake: (() => void) | null = null;
-  let done = false;
-  let cancelled = false;
-  const leave = () => {
-    if (done) return;
-    done = true;
-    signal.removeEventListener("abort", leave);
-    wake?.();
-    source.leave();
-  };
-  const next = async (): Promise<Uint8Array | null> => {
-    while (!done) {
-      if (position < source.size()) {
-        return source.shared(position) ?? await readAt(source.path, { position, limit: READ_BYTES });
-      }
-      if (source.ended()) return null;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      wake = resolve;
-      source.changed.add(resolve);
-      await promise;
-      source.changed.delete(resolve);
+/** Takes only when asked: a slow reader holds no memory and no file, and never keeps others waiting. */
+export class Follower implements LogReader {
+  readonly #source: FollowSource;
+  readonly #signal: AbortSignal;
+  readonly #left = () => this.leave();
+  #position: number;
+  #wake: (() => void) | null = null;
+  #gone = false;
+
+  constructor(source: FollowSource, options: FollowOptions) {
+    this.#source = source;
+    this.#signal = options.signal;
+    this.#position = options.offset;
+    if (options.signal.aborted) this.leave();
+    else options.signal.addEventListener("abort", this.#left);
+  }
+
+  take(wake: () => void): Uint8Array | null | undefined | Promise<Uint8Array | null> {
+    if (this.#gone) return null;
+    const source = this.#source;
+    if (this.#position < source.size()) {
+      const bytes = source.shared(this.#position);
+      if (bytes === null) return this.#read();
+      this.#position += bytes.length;
+      return bytes;
     }
+    if (!source.ended()) {
+      this.#wake = wake;
+      source.changed.add(wake);
+      return undefined;
+    }
+    this.leave();
     return null;
+  }
+
+  leave(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#signal.removeEventListener("abort", this.#left);
+    this.#source.leave();
+    const wake = this.#wake;
+    // Told that there is no more, unless it knows because it was told of a change already.
+    if (wake !== null && this.#source.changed.delete(wake)) wake();
+  }
+
+  async #read(): Promise<Uint8Array | null> {
+    try {
+      // No more than there is: most reads are of a few lines, by many at once.
+      const limit = this.#source.size() - this.#position;
+      const bytes = await readAt(this.#source.path, { position: this.#position, limit });
+      if (this.#gone) return null;
+      if (bytes === null) this.leave();
+      this.#position += bytes?.length ?? 0;
+      return bytes;
+    } catch (error) {
+      this.leave();
+      throw error;
+    }
+  }
+}
+
+/** The same as a stream. Pulls only. */
+export function streamOf(reader: LogReader): ReadableStream<Uint8Array> {
+  let cancelled = false;
+  const next = async (): Promise<Uint8Array | null> => {
+    for (;;) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const taken = reader.take(resolve);
+      if (taken !== undefined) return await taken;
+      await promise;
+    }
   };
-  if (signal.aborted) leave();
-  else signal.addEventListener("abort", leave);
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const bytes = await next().catch((error: unknown) => {
-        leave();
-        throw error;
-      });
+      const bytes = await next();
       if (cancelled) return; // enqueue and close would throw
-      if (bytes === null || done) {
-        leave();
-        controller.close();
-      } else {
-        position += bytes.length;
-        controller.enqueue(bytes);
-      }
+      if (bytes === null) controller.close();
+      else controller.enqueue(bytes);
     },
     cancel() {
       cancelled = true;
-      leave();
+      reader.leave();
     },
   }, { highWaterMark: 0 });
+}
+
+/** Any stream as a reader. */
+export function readerOf(stream: ReadableStream<Uint8Array>): LogReader {
+  const reader = stream.getReader();
+  return {
+    take: () => reader.read().then(({ done, value }) => done ? null : value),
+    leave() {
+      reader.cancel().catch(() => {}); // a stream that broke has told so by its read; nobody reads it any more
+    },
+  };
 }
 
 /** Some bytes at a position, at least one; null at the end, or when the log was swept away. */
@@ -81,17 +142,19 @@ async function readAt(
   path: string,
   options: { position: number; limit: number },
 ): Promise<Uint8Array | null> {
+  const limit = Math.min(options.limit, READ_BYTES);
   let file: Deno.FsFile;
   try {
-    file = await Deno.open(path);
+    // deno-lint-ignore no-sync-fn-in-async-fn -- opening takes microseconds, a trip to a thread a hundred times that
+    file = Deno.openSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
   try {
-    await file.seek(options.position, Deno.SeekMode.Start);
-    const buffer = new Uint8Array(Math.min(options.limit, READ_BYTES));
-    const count = await file.read(buffer);
+    file.seekSync(options.position, Deno.SeekMode.Start);
+    const buffer = new Uint8Array(limit);
+    const count = limit <= SMALL_BYTES ? file.readSync(buffer) : await file.read(buffer);
     return count === null ? null : buffer.subarray(0, count);
   } finally {
     file.close();

@@ -1,15 +1,18 @@
 /** Brings a database's schema up to date, each change in one transaction. Owns the migrations table. */
-import type { Client } from "@libsql/client";
 import { SkyError } from "../core/errors.ts";
+import type { Connection } from "./connection.ts";
 import { migrations } from "./migrations/mod.ts";
 
 /** Throws version_mismatch if a newer sky has written it. */
-export async function migrate(client: Client, options: { path: string; now: () => number }): Promise<void> {
-  const found = await client.execute("SELECT name FROM sqlite_schema WHERE name = 'migrations'");
+export async function migrate(
+  connection: Connection,
+  options: { path: string; now: () => number },
+): Promise<void> {
+  const found = await connection.rows({ sql: "SELECT name FROM sqlite_schema WHERE name = 'migrations'" });
   let version = 0;
-  if (found.rows.length > 0) {
-    const { rows } = await client.execute("SELECT max(version) AS version FROM migrations");
-    version = Number(rows[0]?.["version"] ?? 0);
+  if (found.length > 0) {
+    const [row] = await connection.rows({ sql: "SELECT max(version) AS version FROM migrations" });
+    version = Number(row?.["version"] ?? 0);
   }
   const newest = migrations.at(-1)?.version ?? 0;
   if (version > newest) {
@@ -20,13 +23,16 @@ export async function migrate(client: Client, options: { path: string; now: () =
     );
   }
   for (const migration of migrations.filter((each) => each.version > version)) {
-    await client.batch([
-      "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT",
-      ...migration.sql,
+    await connection.batch([
+      {
+        sql:
+          "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT",
+      },
+      ...migration.sql.map((sql) => ({ sql })),
       {
         sql: "INSERT INTO migrations (version, applied_at) VALUES (?, ?)",
         args: [migration.version, Math.floor(options.now())],
       },
-    ], "write");
+    ]);
   }
 }

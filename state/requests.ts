@@ -4,7 +4,7 @@
  */
 import type { User } from "../core/context.ts";
 import type { Lane, RequestError, RequestRecord } from "../core/request.ts";
-import type { Database, Statement, Value } from "./database.ts";
+import type { Database, Statement, Value, WriteOptions } from "./database.ts";
 import {
   BRIEF,
   FULL,
@@ -75,7 +75,7 @@ export class RequestStore {
   }
 
   /** Durable when it resolves. False if this user has used the idempotency key before; nothing is written then. */
-  async insert(request: NewRequest): Promise<boolean> {
+  async insert(request: NewRequest, options: WriteOptions = {}): Promise<boolean> {
     const row: Record<string, Value> = {
       id: request.id,
       name: request.name,
@@ -103,7 +103,7 @@ export class RequestStore {
       sql: `INSERT INTO requests (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})
         ON CONFLICT DO NOTHING`,
       args: Object.values(row),
-    });
+    }, options);
     return rowsAffected > 0;
   }
 

@@ -2,6 +2,7 @@
  * The disk's last metres. Owns a reserve file that is given up so that final states can still be written on a
  * full disk, and the answer to "may new work be accepted?". Leaves deciding what is urgent to its callers.
  */
+import { statfs } from "node:fs/promises";
 import { dirname } from "@std/path";
 import { diskFull, isDiskFull } from "./faults.ts";
 
@@ -19,6 +20,7 @@ export class Space {
   readonly #bytes: number;
   #full = false;
   #held = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #probedAt = Number.NEGATIVE_INFINITY;
   #probing: Promise<void> | null = null;
 
@@ -57,8 +59,9 @@ export class Space {
     return true;
   }
 
-  /** Throws disk_full while new work must be refused. Looks again at most once a second. */
+  /** Throws disk_full while new work must be refused. Looks at most once a second. */
   async check(): Promise<void> {
+    if (!this.#full) await this.#look();
     if (!this.#full) return;
     if (Math.abs(this.#now() - this.#probedAt) >= 1000 || this.#probing !== null) {
       this.#probing ??= this.#probe().finally(() => this.#probing = null);
@@ -67,14 +70,34 @@ export class Space {
     if (this.#full) throw diskFull(dirname(this.#path));
   }
 
-  /** Space is back when as much as the reserve can be written once more. */
+  /** Less left than the reserve: new work would only fail half-way. */
+  async #look(): Promise<void> {
+    if (Math.abs(this.#now() - this.#lookedAt) < 1000) return;
+    this.#lookedAt = this.#now();
+    try {
+      const { bavail, bsize } = await statfs(dirname(this.#path));
+      if (bavail * bsize < this.#bytes) this.#full = true;
+    } catch {
+      // Not every file system tells. A full one is met soon enough.
+    }
+  }
+
+  /**
+   * Take the reserve again. On a disk that was full, space is back when as much can be written once more beside it:
+   * the reserve's own bytes, just given up, are no room for new work.
+   */
   async #probe(): Promise<void> {
     this.#probedAt = this.#now();
-    const target = this.#held ? `${this.#path}.probe` : this.#path;
+    const beside = `${this.#path}.probe`;
+    let target = this.#path;
     try {
-      await this.#fill(target);
-      if (this.#held) await Deno.remove(target);
+      if (!this.#held) await this.#fill(target);
       this.#held = true;
+      target = beside;
+      if (this.#full) {
+        await this.#fill(target);
+        await Deno.remove(target);
+      }
       this.#full = false;
     } catch (error) {
       await Deno.remove(target).catch(() => undefined); // nothing was written, or the next probe overwrites it
@@ -85,10 +108,11 @@ export class Space {
 
   async #fill(path: string): Promise<void> {
     // Random bytes: a compressing file system would hold zeros back in no space at all.
-    const block = crypto.getRandomValues(new Uint8Array(BLOCK));
+    const bytes = new Uint8Array(this.#bytes);
+    for (let at = 0; at < bytes.length; at += BLOCK) crypto.getRandomValues(bytes.subarray(at, at + BLOCK));
     const file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
     try {
-      for (let done = 0; done < this.#bytes;) done += await file.write(block);
+      for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
     } finally {
       file.close();
     }

@@ -5,7 +5,8 @@ import type { Command, Input, Io } from "../command.ts";
 import { ask } from "../follow.ts";
 import { ALL_USERS, CONFIG, OUTPUT, VERBOSE } from "../options.ts";
 import { usage } from "../parse.ts";
-import { jobsText, QUEUE_FIELDS, USER_FIELDS, VERBOSE_FIELDS } from "./jobs_table.ts";
+import { QUEUE_FIELDS, USER_FIELDS, VERBOSE_FIELDS } from "./jobs_fields.ts";
+import { jobsText } from "./jobs_table.ts";
 
 const DEFAULT_LIMIT = 50;
 const STATUSES = [

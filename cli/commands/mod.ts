@@ -16,6 +16,7 @@ export interface Entry {
 export interface EntryGroup {
   readonly name: string;
   readonly summary: string;
+  readonly examples?: readonly string[];
   readonly hidden?: boolean;
   readonly entries: readonly (Entry | EntryGroup)[];
 }
@@ -24,6 +25,7 @@ export function isEntryGroup(entry: Entry | EntryGroup): entry is EntryGroup {
   return "entries" in entry;
 }
 
+const VOLUMES = ["sky volumes ls", "sky volumes delete my-volume"];
 const volumes: readonly Entry[] = [
   {
     name: "ls",
@@ -101,6 +103,7 @@ export const commands: readonly (Entry | EntryGroup)[] = [
   {
     name: "gpus",
     summary: "GPUs and other accelerators on offer.",
+    examples: ["sky gpus list", "sky gpus list H100:8"],
     entries: [
       {
         name: "list",
@@ -118,6 +121,7 @@ export const commands: readonly (Entry | EntryGroup)[] = [
   {
     name: "storage",
     summary: "Storage objects.",
+    examples: ["sky storage ls", "sky storage delete my-bucket"],
     entries: [
       {
         name: "ls",
@@ -131,11 +135,12 @@ export const commands: readonly (Entry | EntryGroup)[] = [
       },
     ],
   },
-  { name: "volumes", summary: "Volumes.", entries: volumes },
-  { name: "volume", summary: "Volumes.", hidden: true, entries: volumes },
+  { name: "volumes", summary: "Volumes.", examples: VOLUMES, entries: volumes },
+  { name: "volume", summary: "Volumes.", examples: VOLUMES, hidden: true, entries: volumes },
   {
     name: "jobs",
     summary: "Managed jobs.",
+    examples: ["sky jobs queue"],
     entries: [
       {
         name: "queue",
@@ -147,6 +152,7 @@ export const commands: readonly (Entry | EntryGroup)[] = [
   {
     name: "serve",
     summary: "Services.",
+    examples: ["sky serve status"],
     entries: [
       {
         name: "status",
@@ -158,6 +164,7 @@ export const commands: readonly (Entry | EntryGroup)[] = [
   {
     name: "api",
     summary: "The API server and its requests.",
+    examples: ["sky api start", "sky api status", "sky api logs 73d316ac", "sky api cancel 73d316ac"],
     entries: [
       {
         name: "start",

@@ -10,9 +10,8 @@ import { ask } from "../follow.ts";
 import { ALL_USERS, CONFIG, OUTPUT, VERBOSE } from "../options.ts";
 import { findClusters } from "./find_clusters.ts";
 import { type Outcome, type Settled, settled, unwrap } from "./settled.ts";
-import { addressMode, showAddress } from "./status_address.ts";
+import { addressMode } from "./address_mode.ts";
 import { askSections, type Sections, showSections } from "./status_sections.ts";
-import { scheduledAutostops, statusJson, statusTable } from "./status_table.ts";
 
 export const command: Command = {
   name: "status",
@@ -53,11 +52,17 @@ export const command: Command = {
 
 async function run(io: Io, input: Input): Promise<number> {
   const mode = addressMode(input);
-  if (mode !== null) return await showAddress(io, mode, input.args);
+  if (mode !== null) {
+    const { showAddress } = await import("./status_address.ts");
+    return await showAddress(io, mode, input.args);
+  }
   const sky = await io.sky();
   const clusters = askClusters(io, sky, input);
+  // Loaded while the server answers.
+  const table = import("./status_table.ts");
   if (input.text("output") === "json") {
-    io.out.json(statusJson(await clusters));
+    const found = await clusters;
+    io.out.json((await table).statusJson(found));
     return 0;
   }
   // Everything is under way before the first answer is awaited.
@@ -70,7 +75,7 @@ async function run(io: Io, input: Input): Promise<number> {
     services: input.pair("show-services") ?? true,
     allUsers: input.flag("all-users"),
   });
-  return await show(io, sky, { input, clusters: settled(clusters), infra, workspaces, sections });
+  return await show(io, sky, { input, clusters: settled(clusters), infra, workspaces, sections, table });
 }
 
 async function askClusters(io: Io, sky: Sky, input: Input): Promise<ClusterView[]> {
@@ -94,6 +99,7 @@ interface Answers {
   readonly infra: Settled<string[]>;
   readonly workspaces: Settled<Record<string, unknown>>;
   readonly sections: Sections | null;
+  readonly table: Promise<typeof import("./status_table.ts")>;
 }
 
 async function show(io: Io, sky: Sky, answers: Answers): Promise<number> {
@@ -101,6 +107,7 @@ async function show(io: Io, sky: Sky, answers: Answers): Promise<number> {
   const { input, sections } = answers;
   const title = (text: string) => out.style.bold(out.style.cyan(text));
   const clusters = unwrap(await answers.clusters);
+  const table = await answers.table;
   const workspaces = Object.keys(unwrap(await answers.workspaces));
   const severalWorkspaces = workspaces.length > 1;
   const where = severalWorkspaces ? ` (workspace: '${workspaceOf(io).workspace ?? "default"}')` : "";
@@ -109,7 +116,7 @@ async function show(io: Io, sky: Sky, answers: Answers): Promise<number> {
   out.line(title("Clusters"));
   if (clusters.length > 0) {
     const foreign = input.args.length > 0 && clusters.some((one) => one.user_hash !== sky.user.id);
-    out.line(statusTable(clusters, {
+    out.line(table.statusTable(clusters, {
       verbose: input.flag("verbose"),
       users: input.flag("all-users") || foreign,
       workspaces: severalWorkspaces,
@@ -118,7 +125,7 @@ async function show(io: Io, sky: Sky, answers: Answers): Promise<number> {
   } else if (input.args.length === 0) out.line("No existing clusters.");
   showMissing(io, input.args, clusters);
   const hints = sections === null ? [] : await showSections(io, sections);
-  const scheduled = scheduledAutostops(clusters);
+  const scheduled = table.scheduledAutostops(clusters);
   if (scheduled > 0 && !input.flag("refresh")) {
     const who = scheduled === 1 ? "1 cluster has" : `${scheduled} clusters have`;
     hints.push(

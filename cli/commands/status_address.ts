@@ -2,36 +2,11 @@
 import type { ClusterView } from "../../api/clusters.ts";
 import { SkyError } from "../../core/errors.ts";
 import type { Sky } from "../../sdk/client.ts";
-import type { Input, Io } from "../command.ts";
+import type { Io } from "../command.ts";
 import { ask } from "../follow.ts";
-import { usage } from "../parse.ts";
+import type { AddressMode } from "./address_mode.ts";
 import { findClusters } from "./find_clusters.ts";
 import { headIp } from "./status_table.ts";
-
-export type AddressMode = "ip" | "endpoints" | { readonly port: number };
-
-/** Which of them was asked for; null for none. Throws on combinations. */
-export function addressMode(input: Input): AddressMode | null {
-  const port = input.int("endpoint");
-  const endpoints = input.flag("endpoints");
-  if (input.flag("ip") && (endpoints || port !== undefined)) {
-    throw new SkyError("invalid_argument", "Cannot specify both --ip and --endpoint(s) at the same time.");
-  }
-  if (endpoints && port !== undefined) {
-    throw new SkyError(
-      "invalid_argument",
-      "Cannot specify both --endpoint and --endpoints at the same time.",
-    );
-  }
-  const mode = input.flag("ip") ? "ip" : endpoints ? "endpoints" : port === undefined ? null : { port };
-  if (mode !== null && input.flag("refresh")) {
-    throw usage(
-      "Using --ip or --endpoint(s) with --refresh is not supported for now. " +
-        "To fix, refresh first, then query the IP or endpoint.",
-    );
-  }
-  return mode;
-}
 
 export async function showAddress(io: Io, mode: AddressMode, names: readonly string[]): Promise<number> {
   const { out } = io;

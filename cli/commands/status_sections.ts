@@ -1,15 +1,14 @@
 /**
  * What `sky status` shows below the clusters (cli.md §3.3): managed jobs, pools, services. A section that cannot be
- * had is one line in its place and hides nothing else (wire.md §18.34).
+ * had is one line in its place and hides nothing else (wire.md §18.34). Tables are loaded when there is something in them.
  */
 import type { ManagedJobsView } from "../../api/checks.ts";
-import { qualifiedName } from "../../api/errors.ts";
 import { isSkyError } from "../../core/errors.ts";
 import type { Sky } from "../../sdk/client.ts";
 import type { Io } from "../command.ts";
 import { ask } from "../follow.ts";
-import { jobsText, QUEUE_FIELDS, USER_FIELDS } from "./jobs_table.ts";
-import { serviceTable, type ServiceView } from "./serve_table.ts";
+import { QUEUE_FIELDS, USER_FIELDS } from "./jobs_fields.ts";
+import type { ServiceView } from "./serve_table.ts";
 import { type Outcome, type Settled, settled } from "./settled.ts";
 
 /** How many managed jobs are shown. */
@@ -51,9 +50,11 @@ export function askSections(io: Io, sky: Sky, wanted: Wanted): Sections {
 export async function showSections(io: Io, sections: Sections): Promise<string[]> {
   const { jobs, pools, services, allUsers } = sections;
   return [
-    ...(jobs === null ? [] : showJobs(io, { outcome: await answer(io, jobs, "managed jobs"), allUsers })),
-    ...(pools === null ? [] : showPools(io, await answer(io, pools, "pools"))),
-    ...(services === null ? [] : showServices(io, await answer(io, services, "services"))),
+    ...(jobs === null
+      ? []
+      : await showJobs(io, { outcome: await answer(io, jobs, "managed jobs"), allUsers })),
+    ...(pools === null ? [] : await showPools(io, await answer(io, pools, "pools"))),
+    ...(services === null ? [] : await showServices(io, await answer(io, services, "services"))),
   ];
 }
 
@@ -62,6 +63,7 @@ const PATIENCE_MS = 150;
 
 /** Wait, with a spinner when it takes a while. */
 async function answer<T>(io: Io, pending: Settled<T>, what: string): Promise<Outcome<T>> {
+  if (!io.out.isTty) return await pending;
   const timer = setTimeout(() => io.out.spinner(`[cyan]Checking ${what}[/]`), PATIENCE_MS);
   try {
     return await pending;
@@ -78,27 +80,31 @@ function title(io: Io, text: string): void {
 }
 
 /** The line in place of a section; null when the failure means "there are none". */
-function failureLine(error: unknown, what: string): string | null {
+async function failureLine(error: unknown, what: string): Promise<string | null> {
   if (!isSkyError(error) || error.code === "aborted") throw error;
   if (error.code === "cluster_not_up") return null;
+  const { qualifiedName } = await import("../../api/errors.ts");
   return `Failed to query ${what}: ${qualifiedName(error)}: ${error.message.split("\n")[0]}`;
 }
 
-function showJobs(
+async function showJobs(
   io: Io,
   { outcome, allUsers }: { outcome: Outcome<ManagedJobsView>; allUsers: boolean },
-): string[] {
+): Promise<string[]> {
   const { out } = io;
   const { bold } = out.style;
   title(io, "Managed jobs");
   const none = `No in-progress managed jobs. (See: ${bold("sky jobs -h")})`;
   if ("error" in outcome) {
-    out.line(failureLine(outcome.error, "managed jobs") ?? none);
+    out.line(await failureLine(outcome.error, "managed jobs") ?? none);
     return [];
   }
   const { jobs, total, total_no_filter: everything } = outcome.value;
   if (jobs.length === 0) out.line(none);
-  else out.line(jobsText(outcome.value, { users: allUsers, verbose: false, now: io.now() }));
+  else {
+    const { jobsText } = await import("./jobs_table.ts");
+    out.line(jobsText(outcome.value, { users: allUsers, verbose: false, now: io.now() }));
+  }
   const more = `To see all managed jobs: ${bold("sky jobs queue")}`;
   if (jobs.length === 0) return everything > 0 ? [`* ${more}`] : [];
   const active = Math.max(total, new Set(jobs.map((job) => job["job_id"])).size);
@@ -106,10 +112,10 @@ function showJobs(
   return [`* ${who} in progress${active > LATEST ? ` (${LATEST} latest ones shown)` : ""}. ${more}`];
 }
 
-function showPools(io: Io, outcome: Outcome<ServiceView[]>): string[] {
+async function showPools(io: Io, outcome: Outcome<ServiceView[]>): Promise<string[]> {
   const { out } = io;
   if ("error" in outcome) {
-    const line = failureLine(outcome.error, "pools");
+    const line = await failureLine(outcome.error, "pools");
     if (line === null) return [];
     title(io, "Pools");
     out.line(line);
@@ -117,21 +123,23 @@ function showPools(io: Io, outcome: Outcome<ServiceView[]>): string[] {
   }
   if (outcome.value.length === 0) return [];
   title(io, "Pools");
+  const { serviceTable } = await import("./serve_table.ts");
   out.line(serviceTable(outcome.value, { kind: "pool", verbose: false, now: io.now() }));
   return [`* To see detailed pool status: ${out.style.bold("sky jobs pool status -v")}`];
 }
 
-function showServices(io: Io, outcome: Outcome<ServiceView[]>): string[] {
+async function showServices(io: Io, outcome: Outcome<ServiceView[]>): Promise<string[]> {
   const { out } = io;
   title(io, "Services");
   if ("error" in outcome) {
-    out.line(failureLine(outcome.error, "services") ?? "No live services.");
+    out.line(await failureLine(outcome.error, "services") ?? "No live services.");
     return [];
   }
   if (outcome.value.length === 0) {
     out.line("No live services.");
     return [];
   }
+  const { serviceTable } = await import("./serve_table.ts");
   out.line(serviceTable(outcome.value, { kind: "service", verbose: false, now: io.now() }));
   return [`* To see detailed service status: ${out.style.bold("sky serve status -v")}`];
 }

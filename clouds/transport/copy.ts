@@ -174,7 +174,8 @@ async function replace(path: string, old: Deno.FileInfo | null, make: (path: str
 async function transfer(from: string, to: string, { signal, size }: { signal: AbortSignal; size: number }) {
   if (size <= WHOLE_FILE) return await Deno.copyFile(from, to);
   using input = await Deno.open(from);
-  using output = await Deno.open(to, { write: true, createNew: true, mode: 0o600 });
+  const output = await Deno.open(to, { write: true, createNew: true, mode: 0o600 });
+  using _closing = output;
   const piece = new Uint8Array(PIECE);
   while (true) {
     signal.throwIfAborted();

@@ -44,7 +44,9 @@ export function requestBytes({ method, path, body }: Exchange, number: number): 
   const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n`;
   if (body === undefined) return utf8.encode(`${head}\r\n`);
   const json = JSON.stringify({ ...CALLER, ...body }).replaceAll("#", String(number));
-  return utf8.encode(`${head}Content-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`);
+  return utf8.encode(
+    `${head}Content-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`,
+  );
 }
 
 /** One keep-alive connection. */

@@ -95,7 +95,10 @@ export async function submissions(): Promise<Row[]> {
 
 export async function manyRequests(): Promise<Row[]> {
   const seeded = await started();
-  await seeded.sky.ok(["status"]);
+  {
+    using model = new Loader(seeded.target);
+    await model.hammer({ exchange: STATUS, count: 1, concurrency: 1 });
+  }
   await seeded.sky.ok(["api", "stop"]);
   await seedRows(seeded.sky, ROWS);
   // Every launch is held before its work begins and stays there: RUNNING, in one process.

@@ -3,9 +3,9 @@
  * names them; where they really lie is `clientLogs`.
  */
 import type { Hono } from "hono";
-import { Zip, ZipDeflate } from "fflate";
 import { join, normalize } from "@std/path";
-import { HEADERS, splitEnvelope } from "../../api/wire.ts";
+import { splitEnvelope } from "../../api/envelope.ts";
+import { HEADERS } from "../../api/wire.ts";
 import { userHome } from "../../core/paths.ts";
 import { readJson } from "../bodies.ts";
 import type { AppEnv, Deps } from "../deps.ts";
@@ -81,6 +81,7 @@ async function* filesBelow(root: string, below: string): AsyncGenerator<string> 
 
 /** Packed block by block as the reader takes it, so that neither memory nor the event loop feels a large log. */
 async function* pack(members: readonly Member[]): AsyncGenerator<Uint8Array> {
+  const { Zip, ZipDeflate } = await import("fflate");
   const ready: Uint8Array[] = [];
   const zip = new Zip((error, chunk) => {
     if (error !== null) throw error;

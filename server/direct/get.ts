@@ -1,6 +1,6 @@
 /** `GET /api/get` (wire.md §4.2): wait for a request to finish, answer its record. */
 import type { Hono } from "hono";
-import { failedBody, toPayload } from "../../api/wire.ts";
+import { failedBody, toPayload } from "../../api/payload.ts";
 import type { RequestRecord } from "../../core/request.ts";
 import type { AppEnv, Deps } from "../deps.ts";
 import { forClient } from "../legacy.ts";

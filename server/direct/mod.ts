@@ -6,6 +6,7 @@ import { downloadRoutes } from "./download.ts";
 import { getRoutes } from "./get.ts";
 import { healthRoutes } from "./health.ts";
 import { provisionLogRoutes } from "./provision_logs.ts";
+import { readRoutes } from "./reads.ts";
 import { statusRoutes } from "./status.ts";
 import { streamRoutes } from "./stream.ts";
 import { uploadRoutes } from "./upload.ts";
@@ -16,6 +17,7 @@ export function directRoutes(app: Hono<AppEnv>, deps: Deps): void {
   healthRoutes(app, deps);
   getRoutes(app, deps);
   streamRoutes(app, deps);
+  readRoutes(app, deps);
   statusRoutes(app, deps);
   completionRoutes(app, deps);
   validateRoutes(app, deps);

@@ -3,7 +3,8 @@
  * or started it.
  */
 import type { Hono } from "hono";
-import { FRAMES_TYPE, splitEnvelope } from "../../api/wire.ts";
+import { splitEnvelope } from "../../api/envelope.ts";
+import { FRAMES_TYPE } from "../../api/wire.ts";
 import type { RequestRecord } from "../../core/request.ts";
 import { readJson } from "../bodies.ts";
 import type { AppEnv, Deps } from "../deps.ts";

@@ -20,8 +20,12 @@ export async function requestSource(id: string, ask: Ask, deps: Deps): Promise<S
   const offset = ask.tail === null ? ask.offset : await tailOffset(path, { lines: ask.tail, size });
   const source: LogSource = {
     open(signal) {
-      const log = deps.engine.followLog(id, { offset, signal });
-      return Promise.resolve({ offset, log: ask.follow ? log : upTo(log, Math.max(0, size - offset)) });
+      const log = deps.engine.log(id);
+      if (ask.follow) return Promise.resolve({ offset, log: log.reader({ offset, signal }) });
+      return Promise.resolve({
+        offset,
+        log: upTo(log.follow({ offset, signal }), Math.max(0, size - offset)),
+      });
     },
     patience: record.lane === "long" ? 0 : SHORT_PATIENCE_MS,
     async end(signal): Promise<StreamEnd> {

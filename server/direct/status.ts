@@ -1,6 +1,6 @@
 /** `GET /api/status` (wire.md §4.4): the request table, without results. */
 import type { Hono } from "hono";
-import { restrictPayload, toPayload } from "../../api/wire.ts";
+import { restrictPayload, toPayload } from "../../api/payload.ts";
 import type { RequestRecord } from "../../core/request.ts";
 import type { AppEnv, Deps } from "../deps.ts";
 import { Query } from "../query.ts";

@@ -3,7 +3,7 @@
  * people are a later matter: everyone who gets in is an admin of the workspace `default`.
  */
 import type { Context as HonoContext, Hono } from "hono";
-import { splitEnvelope } from "../../api/wire.ts";
+import { splitEnvelope } from "../../api/envelope.ts";
 import { SkyError } from "../../core/errors.ts";
 import type { TokenRecord } from "../../state/tokens.ts";
 import { readJson } from "../bodies.ts";

@@ -2,10 +2,9 @@
 import type { Hono } from "hono";
 import { ValidateBody } from "../../api/checks.ts";
 import { errorDict, toErrorLike } from "../../api/errors.ts";
-import { parseBody, splitEnvelope } from "../../api/wire.ts";
+import { parseBody, splitEnvelope } from "../../api/envelope.ts";
 import { checkClusterName } from "../../core/cluster.ts";
 import { isSkyError } from "../../core/errors.ts";
-import { parseDag } from "../../core/task_yaml.ts";
 import { readJson } from "../bodies.ts";
 import type { AppEnv, Deps } from "../deps.ts";
 import { checked } from "../submit.ts";
@@ -14,6 +13,7 @@ export function validateRoutes(app: Hono<AppEnv>, deps: Deps): void {
   app.post("/validate", async (c) => {
     const json = await readJson(c.req.raw, deps.limits);
     const body = checked("body", () => parseBody(ValidateBody, splitEnvelope(json).own));
+    const { parseDag } = await import("../../core/task_yaml.ts");
     try {
       parseDag(body.dag);
       const name = body.request_options?.cluster_name ?? null;

@@ -4,7 +4,6 @@ import { down, exec, launch, type Launched, setAutostop, start, status, stop } f
 import type { ClusterRecord } from "../../core/cluster.ts";
 import { SkyError } from "../../core/errors.ts";
 import type { HandlersOf, World } from "./handler.ts";
-import { taskOf } from "./task_text.ts";
 import { clusterView, handleView } from "./views.ts";
 
 export const clusterHandlers: HandlersOf<
@@ -13,6 +12,7 @@ export const clusterHandlers: HandlersOf<
   async launch(body, ctx, world) {
     checkBackend(body.backend);
     if (body.clone_disk_from !== null) throw notSupported("Cloning the disk of another cluster");
+    const { taskOf } = await import("./task_text.ts");
     const launched = await launch(
       taskOf(body.task, body, { ctx, world }),
       {
@@ -38,6 +38,7 @@ export const clusterHandlers: HandlersOf<
       const autodown = { idleMinutes: 1, down: true, waitFor: null };
       await setAutostop(body.cluster_name, autodown, ctx, world.room);
     }
+    const { taskOf } = await import("./task_text.ts");
     const task = taskOf(body.task, body, { ctx, world });
     const options = { clusterName: body.cluster_name, dryrun: body.dryrun };
     return await launchResult(await exec(task, options, ctx, world.room), world);

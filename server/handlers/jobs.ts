@@ -22,13 +22,9 @@ export const jobHandlers: HandlersOf<"queue" | "jobStatus" | "cancel" | "logs" |
     const { cluster_name: name, job_id: jobId, offset, follow } = body;
     const tail = Math.max(0, body.tail ?? 0);
     const followed = await followJob(name, jobId, { offset, tail, follow }, ctx, world.room);
-    // The log goes to the exchange that asked; this request's own log only says where it is.
-    if (followed.job !== null) {
-      ctx.log.line(
-        `The log of job ${followed.job.id} goes to its reader; see: sky logs ${name} ${followed.job.id}`,
-      );
-    }
-    await world.exchanges.deliver(ctx.requestId, followed, ctx.signal);
+    // The log goes to the exchange that asked; this request's own log stays empty, which saves a file per reader.
+    const part = { log: followed.reader, offset: followed.offset };
+    await world.exchanges.deliver(ctx.requestId, part, ctx.signal);
     return await followed.exitCode;
   },
   async downloadLogs(body, ctx, world) {

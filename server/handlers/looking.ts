@@ -14,7 +14,6 @@ import type { Body } from "../../api/operations.ts";
 import { SkyError } from "../../core/errors.ts";
 import type { ClusterEvent } from "../../state/clusters.ts";
 import type { HandlersOf } from "./handler.ts";
-import { dagOf } from "./task_text.ts";
 import { costView } from "./views.ts";
 
 export const lookingHandlers: HandlersOf<
@@ -54,6 +53,7 @@ export const lookingHandlers: HandlersOf<
     }));
   },
   async optimize(body, ctx, world) {
+    const { dagOf } = await import("./task_text.ts");
     await optimize(dagOf(body.dag), ctx, world.room);
     return null;
   },

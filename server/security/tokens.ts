@@ -45,11 +45,12 @@ const DAY_MS = 86_400_000;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,63}$/;
 
 /** The authority over this server's tokens; its secret is made at the first use and lies in the database. */
-export async function tokenAuthority(deps: TokenDeps): Promise<TokenAuthority> {
-  const secret = await deps.settings.setOnce("token_secret", randomHex(32));
+export function tokenAuthority(deps: TokenDeps): TokenAuthority {
+  // Not at the start: it is a write that the first command of all would wait for.
+  const secret = () => deps.settings.setOnce("token_secret", randomHex(32));
   return {
     async prove(token) {
-      const claims = readToken(token, secret);
+      const claims = readToken(token, await secret());
       if (claims === null) throw unauthorized("Invalid or expired service account token");
       if (claims.expiresAt !== null && claims.expiresAt * 1000 <= deps.now()) {
         throw unauthorized("Service account token has expired");
@@ -72,7 +73,7 @@ export async function tokenAuthority(deps: TokenDeps): Promise<TokenAuthority> {
       const expiresAt = lifetime === null ? null : issuedAt + Math.ceil(lifetime);
       const tokenId = randomHex(12);
       const userId = `sa-${randomHex(8)}`;
-      const token = signToken({ tokenId, userId, issuedAt, expiresAt }, secret);
+      const token = signToken({ tokenId, userId, issuedAt, expiresAt }, await secret());
       await deps.users.upsert({ id: userId, name }, { kind: "service" });
       const until = expiresAt === null ? null : expiresAt * 1000;
       await deps.tokens.put({ id: tokenId, name, userId, creatorId, expiresAt: until }, token);

@@ -33,6 +33,7 @@ export interface Encoder {
 
 const utf8 = new TextEncoder();
 const NEWLINE = 0x0a;
+const NOTHING = new Uint8Array();
 const MARK = Buffer.from("<sky-payload");
 /** A line longer than this is sent in pieces: it is not worth its memory. */
 const MAX_HELD = 64 * 1024;
@@ -93,7 +94,7 @@ export function framesEncoder(offset: number): Encoder {
 
 /** Gives out whole lines, so that no client sees a character cut in two (wire.md §5.2). */
 class LineCutter {
-  #held: Uint8Array = new Uint8Array();
+  #held: Uint8Array = NOTHING;
   #atLineStart = true;
 
   /** False while a part of a line has been given out. */
@@ -104,11 +105,15 @@ class LineCutter {
   push(chunk: Uint8Array): Uint8Array[] {
     if (chunk.length === 0) return [];
     const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end === chunk.length && this.#held.length === 0) {
+      this.#atLineStart = true;
+      return [chunk];
+    }
     const out: Uint8Array[] = [];
     if (end > 0) {
-      const lines = end === chunk.length ? chunk : chunk.subarray(0, end);
+      const lines = chunk.subarray(0, end);
       out.push(this.#held.length === 0 ? lines : Buffer.concat([this.#held, lines]));
-      this.#held = new Uint8Array();
+      this.#held = NOTHING;
       this.#atLineStart = true;
     }
     if (end < chunk.length) this.#hold(chunk.subarray(end), out);
@@ -117,7 +122,7 @@ class LineCutter {
 
   end(): Uint8Array[] {
     const rest = this.#held;
-    this.#held = new Uint8Array();
+    this.#held = NOTHING;
     return rest.length > 0 ? [rest] : [];
   }
 

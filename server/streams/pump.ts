@@ -2,11 +2,14 @@
  * One log stream as the body of an answer: the log's bytes through an encoder, what is waited for before, signs of
  * life in between, the end after. Leaves where the bytes come from to its caller.
  */
+import type { LogReader } from "../../state/log_file.ts";
+import { readerOf } from "../../state/log_follow.ts";
+import { beating } from "./beats.ts";
 import type { Encoder, StreamEnd } from "./encoder.ts";
 
 /** A log from some byte on. */
 export interface LogPart {
-  readonly log: ReadableStream<Uint8Array>;
+  readonly log: LogReader | ReadableStream<Uint8Array>;
   /** Byte offset of its first byte. */
   readonly offset: number;
 }
@@ -49,111 +52,170 @@ const MAX_UNREAD = 4;
 
 /** The stream. Errors inside become a cut, which a client can tell from an end. */
 export function pump(source: LogSource, encoder: Encoder, options: PumpOptions): ReadableStream<Uint8Array> {
-  const left = new AbortController();
-  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
-  let controller: ReadableStreamDefaultController<Uint8Array>;
-  let over = false;
-  let lastSent = performance.now();
-  let waited = false;
-  let poll: ReturnType<typeof setInterval> | undefined;
-  let beat: ReturnType<typeof setInterval> | undefined;
+  // Nothing is sent ahead of its being asked for: what a reader has not read stays in the log.
+  return new ReadableStream<Uint8Array>(new Pump(source, encoder, options), { highWaterMark: 0 });
+}
 
-  const send = (chunks: Uint8Array[]) => {
-    // Danger: enqueueing after a cancel throws, in a callback it would be nobody's to catch.
-    if (over) return;
-    for (const chunk of chunks) if (chunk.length > 0) controller.enqueue(chunk);
-    if (chunks.length > 0) lastSent = performance.now();
-  };
-  const close = () => {
-    if (over) return;
-    over = true;
-    clearInterval(poll);
-    clearInterval(beat);
-    options.open.delete(self);
-    left.abort();
-    reader?.cancel().catch(() => {}); // a log that broke has told so by its read; nobody reads it any more
-    source.closed?.();
-  };
-  const cut = (error: unknown) => {
-    if (over) return;
-    close();
-    controller.error(error);
-  };
-  const endWaiting = () => {
-    clearInterval(poll);
-    poll = undefined;
-    if (waited) send(encoder.status(null));
-    waited = false;
-  };
-  const lookAtWaiting = (patient: boolean) => {
-    const message = source.waiting?.() ?? null;
-    if (message === null) return endWaiting();
-    if (patient) return;
-    waited = true;
-    send(encoder.status(message));
-  };
-  const self: OpenStream = {
-    interrupt() {
-      const words = options.repeat === true ? encoder.retry() : null;
-      if (words === null) return cut(new Error("The server is shutting down"));
-      send(words);
-      close();
-      controller.close();
-    },
-  };
+/** Few objects and no promises in its steady state: there may be thousands, woken together. */
+class Pump implements UnderlyingDefaultSource<Uint8Array>, OpenStream {
+  readonly #source: LogSource;
+  readonly #encoder: Encoder;
+  readonly #options: PumpOptions;
+  readonly #left = new AbortController();
+  readonly #wake = () => this.#go();
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #reader: LogReader | null = null;
+  /** The reader has asked and not been given anything since. */
+  #wanted = false;
+  /** Something is under way that goes on by itself. */
+  #busy = false;
+  /** All of the log was taken. */
+  #ending = false;
+  #over = false;
+  #lastSent = performance.now();
+  #waited = false;
+  #poll: ReturnType<typeof setInterval> | undefined;
 
-  async function step(): Promise<void> {
-    if (reader === null) {
-      const part = await source.open(left.signal);
-      if (over) return void await part?.log.cancel();
-      if (part === null) return await finish();
-      encoder.begin(part.offset);
-      reader = part.log.getReader();
-    }
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (over) return;
-      if (done) return await finish();
-      if (poll !== undefined || waited) endWaiting();
-      const chunks = encoder.push(value);
-      if (chunks.length === 0) continue;
-      send(chunks);
-      return;
-    }
+  constructor(source: LogSource, encoder: Encoder, options: PumpOptions) {
+    this.#source = source;
+    this.#encoder = encoder;
+    this.#options = options;
   }
 
-  async function finish(): Promise<void> {
-    const end = await source.end(left.signal);
-    if (over) return;
-    endWaiting();
-    send(encoder.end(end));
-    close();
-    controller.close();
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller;
+    this.#options.open.add(this);
+    beating(this.#options.beatMs).add(this);
+    const { waiting, patience = 0 } = this.#source;
+    if (waiting === undefined) return;
+    const begun = performance.now();
+    const look = () => this.#lookAtWaiting(performance.now() - begun < patience);
+    this.#poll = setInterval(look, this.#options.pollMs ?? POLL_MS);
+    look();
   }
 
-  return new ReadableStream<Uint8Array>({
-    start(given) {
-      controller = given;
-      options.open.add(self);
-      beat = setInterval(() => {
-        const silent = performance.now() - lastSent >= options.beatMs * 0.9;
-        if (silent && (controller.desiredSize ?? 0) > -MAX_UNREAD) send(encoder.beat());
-      }, options.beatMs / 3);
-      if (source.waiting === undefined) return;
-      const begun = performance.now();
-      const patient = () => performance.now() - begun < (source.patience ?? 0);
-      poll = setInterval(() => lookAtWaiting(patient()), options.pollMs ?? POLL_MS);
-      lookAtWaiting(patient());
-    },
-    async pull() {
-      try {
-        await step();
-      } catch (error) {
-        cut(error);
+  pull(): void {
+    this.#wanted = true;
+    this.#go();
+  }
+
+  cancel(): void {
+    this.#close();
+  }
+
+  interrupt(): void {
+    const words = this.#options.repeat === true ? this.#encoder.retry() : null;
+    if (words === null) return this.#cut(new Error("The server is shutting down"));
+    this.#send(words);
+    this.#close();
+    this.#controller.close();
+  }
+
+  beat(): void {
+    const silent = performance.now() - this.#lastSent >= this.#options.beatMs * 0.9;
+    if (silent && (this.#controller.desiredSize ?? 0) > -MAX_UNREAD) this.#send(this.#encoder.beat());
+  }
+
+  /** Give what is there as long as it is wanted. Never throws: it is called by those who write the log. */
+  #go(): void {
+    if (this.#busy || this.#ending || this.#over) return;
+    if (this.#reader === null) return this.#meanwhile(this.#open());
+    try {
+      while (this.#wanted && !this.#ending && !this.#over) {
+        const taken = this.#reader.take(this.#wake);
+        if (taken === undefined) return;
+        if (taken instanceof Promise) return this.#meanwhile(taken.then((bytes) => this.#give(bytes)));
+        this.#give(taken);
       }
-    },
-    cancel() {
-      close();
-    },
-  }, { highWaterMark: 0 });
+    } catch (error) {
+      this.#cut(error);
+    }
+  }
+
+  #meanwhile(work: Promise<void>): void {
+    this.#busy = true;
+    work.then(
+      () => {
+        this.#busy = false;
+        this.#go();
+      },
+      (error) => this.#cut(error),
+    );
+  }
+
+  async #open(): Promise<void> {
+    const part = await this.#source.open(this.#left.signal);
+    const reader = part === null ? null : part.log instanceof ReadableStream ? readerOf(part.log) : part.log;
+    if (this.#over) return reader?.leave();
+    if (part === null) return this.#end();
+    this.#encoder.begin(part.offset);
+    this.#reader = reader;
+  }
+
+  /** Log bytes, or null at its end. */
+  #give(bytes: Uint8Array | null): void {
+    if (this.#over) return;
+    if (bytes === null) return this.#end();
+    if (this.#poll !== undefined || this.#waited) this.#endWaiting();
+    const chunks = this.#encoder.push(bytes);
+    if (chunks.length === 0) return;
+    this.#wanted = false;
+    // Danger: the stream asks for more while it is given the first chunk; that must not overtake the others.
+    const before = this.#busy;
+    this.#busy = true;
+    this.#send(chunks);
+    this.#busy = before;
+  }
+
+  #end(): void {
+    this.#ending = true;
+    this.#finish().catch((error) => this.#cut(error));
+  }
+
+  async #finish(): Promise<void> {
+    const end = await this.#source.end(this.#left.signal);
+    if (this.#over) return;
+    this.#endWaiting();
+    this.#send(this.#encoder.end(end));
+    this.#close();
+    this.#controller.close();
+  }
+
+  #send(chunks: Uint8Array[]): void {
+    // Danger: enqueueing after a cancel throws, in a callback it would be nobody's to catch.
+    for (const chunk of chunks) if (chunk.length > 0 && !this.#over) this.#controller.enqueue(chunk);
+    if (chunks.length > 0) this.#lastSent = performance.now();
+  }
+
+  #close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearInterval(this.#poll);
+    beating(this.#options.beatMs).delete(this);
+    this.#options.open.delete(this);
+    this.#left.abort();
+    this.#reader?.leave();
+    this.#source.closed?.();
+  }
+
+  #cut(error: unknown): void {
+    if (this.#over) return;
+    this.#close();
+    this.#controller.error(error);
+  }
+
+  #endWaiting(): void {
+    clearInterval(this.#poll);
+    this.#poll = undefined;
+    if (this.#waited) this.#send(this.#encoder.status(null));
+    this.#waited = false;
+  }
+
+  #lookAtWaiting(patient: boolean): void {
+    const message = this.#source.waiting?.() ?? null;
+    if (message === null) return this.#endWaiting();
+    if (patient) return;
+    this.#waited = true;
+    this.#send(this.#encoder.status(message));
+  }
 }

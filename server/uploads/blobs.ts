@@ -160,7 +160,8 @@ export class Blobs {
   }
 
   async #store(body: ReadableStream<Uint8Array>, path: string): Promise<void> {
-    using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    using _closing = file;
     let size = 0;
     for await (const chunk of body) {
       size += chunk.length;

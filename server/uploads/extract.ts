@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 import { dirname, join } from "@std/path";
 import { isSkyError, SkyError } from "../../core/errors.ts";
 import { linksOutside } from "./links.ts";
-import { openZip, type Zip, type ZipEntry } from "./zip_file.ts";
+import type { Zip, ZipEntry } from "./zip_file.ts";
 
 export interface ExtractLimits {
   readonly maxEntries: number;
@@ -35,6 +35,7 @@ export async function extractZip(source: string, target: string, options: {
 }): Promise<void> {
   using file = await Deno.open(source);
   try {
+    const { openZip } = await import("./zip_file.ts");
     const zip = await openZip(file);
     try {
       await extract(zip, target, options);

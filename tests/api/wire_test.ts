@@ -1,17 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { LaunchBody } from "../../api/clusters.ts";
 import { decodeError } from "../../api/errors.ts";
-import {
-  failedBody,
-  HEADERS,
-  parseBody,
-  peerVersion,
-  PICKLED_NONE,
-  restrictPayload,
-  splitEnvelope,
-  toPayload,
-  versionHeaders,
-} from "../../api/wire.ts";
+import { parseBody, splitEnvelope } from "../../api/envelope.ts";
+import { failedBody, PICKLED_NONE, restrictPayload, toPayload } from "../../api/payload.ts";
+import { HEADERS, peerVersion, versionHeaders } from "../../api/wire.ts";
 import { SkyError } from "../../core/errors.ts";
 import type { RequestRecord } from "../../core/request.ts";
 

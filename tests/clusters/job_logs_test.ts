@@ -23,7 +23,10 @@ Deno.test("followJob begins at any byte and gives the rest", async () => {
     process.print("three\n");
     process.exit(0);
     const whole = await reading;
-    assert(whole.endsWith("(task, pid=100) three\n✓ Job finished (status: SUCCEEDED).\n"), whole);
+    const end = "(task, pid=100) three\n✓ Job finished (status: SUCCEEDED).\n";
+    assert(whole.endsWith(end), whole);
+    const last = await followJob("c1", 1, { ...ALL, tail: 1 }, server.context(), server.room);
+    assertEquals(await textOf(last.log), end, "the viewer's own last line is not counted");
     const bytes = await new Response((await followJob("c1", 1, ALL, server.context(), server.room)).log)
       .bytes();
     for (const offset of [0, 1, 57, bytes.length - 1, bytes.length]) {

@@ -35,6 +35,7 @@ Deno.test("launch makes a cluster, runs the job and says so line by line", async
       "✓ Cluster launched: c1.  View logs: sky logs --provision c1",
       "⚙︎ Syncing files.",
       "⚙︎ Job submitted, ID: 1",
+      "",
     ]);
     const followed = await followJob("c1", 1, ALL, ctx, server.room);
     assertEquals(
@@ -81,6 +82,7 @@ Deno.test("launch on an UP cluster looks it over, syncs, runs setup again and ad
       "⚙︎ Syncing files.",
       "✓ Setup detached.",
       "⚙︎ Job submitted, ID: 2",
+      "",
     ]);
     const { log } = await followJob("c1", null, ALL, ctx, server.room);
     const text = await textOf(log);
@@ -137,7 +139,7 @@ Deno.test("launch --fast skips machines and setup when nothing changed", async (
     await launch(yaml, launchOptions(), server.context(), server.room);
     const ctx = server.context();
     await launch(yaml, launchOptions({ fast: true }), ctx, server.room);
-    assertEquals(ctx.lines, ["⚙︎ Syncing files.", "⚙︎ Job submitted, ID: 2"]);
+    assertEquals(ctx.lines, ["⚙︎ Syncing files.", "⚙︎ Job submitted, ID: 2", ""]);
     assertEquals(cloud.acts.length, 1);
     await launch(
       task("setup: echo other\nrun: echo hi"),
@@ -158,7 +160,7 @@ Deno.test("launch without setup or run says so", async () => {
     const empty = server.context();
     const { jobId } = await launch(task("name: nothing"), launchOptions(), empty, server.room);
     assertEquals(jobId, null);
-    assertEquals(empty.lines.at(-1), "Run commands not specified or empty.");
+    assertEquals(empty.lines.slice(-2), ["Run commands not specified or empty.", ""]);
   });
 });
 
@@ -176,6 +178,12 @@ Deno.test("launch --dryrun plans and touches nothing", async () => {
     assertEquals(ctx.lines.at(-1), "Dryrun finished.");
     assertEquals(cloud.acts, []);
     assertEquals(await server.room.clusters.list(), []);
+    await launch(task("run: echo hi"), launchOptions(), server.context(), server.room);
+    const again = server.context();
+    await launch(task("run: echo two"), launchOptions({ dryrun: true }), again, server.room);
+    assertEquals(again.lines[0], "Dryrun complete. Would have run:");
+    assert(again.lines.includes("run: echo two"));
+    assert(!again.lines.some((line) => line.startsWith("_")), "the task only, as the user would write it");
   });
 });
 
@@ -347,7 +355,7 @@ Deno.test("launch syncs workdir and file mounts to every node", async () => {
       ]);
       assertEquals(await Deno.readTextFile(join(node.home, "sky_workdir/main.py")), "print(1)");
     }
-    assertEquals(ctx.lines.slice(-9), [
+    assertEquals(ctx.lines.slice(-10), [
       "└── Instances are up.",
       "✓ Cluster launched: c1.  View logs: sky logs --provision c1",
       "⚙︎ Syncing files.",
@@ -357,6 +365,7 @@ Deno.test("launch syncs workdir and file mounts to every node", async () => {
       `  Syncing (to 2 nodes): ${source} -> ~/m`,
       "✓ Synced file_mounts.",
       "⚙︎ Job submitted, ID: 1",
+      "",
     ]);
   });
 });

@@ -50,12 +50,13 @@ Deno.test("local: launch runs a job whose first output comes soon", async () => 
     );
     const { text, code } = await endOf(server, jobId);
     assert(performance.now() - began < 5000);
-    assertEquals(ctx.lines.slice(-5), [
+    assertEquals(ctx.lines.slice(-6), [
       "⚙︎ Launching on Local.",
       "└── Instance is up.",
       "✓ Cluster launched: c1.  View logs: sky logs --provision c1",
       "⚙︎ Syncing files.",
       "⚙︎ Job submitted, ID: 1",
+      "",
     ]);
     assert(/\(sky-cmd, pid=\d+\) hello\n\(sky-cmd, pid=\d+\) \/.*\/sky_workdir\n/.test(text), text);
     assertStringIncludes(text, "ERROR: Job 1 failed with return code list: [3] \n");

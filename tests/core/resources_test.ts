@@ -108,7 +108,9 @@ Deno.test("demandText gives the examples of cli.md 1.8", () => {
   assertEquals(demand({ accelerators: "A100:8" }), "1x[A100:8]");
   assertEquals(demand({ accelerators: "H100:8", use_spot: true }, 2, true), "2x[H100:8][Spot]");
   assertEquals(demand({ accelerators: "H100:8", use_spot: true }, 2), "2x[H100:8]");
-  assertEquals(demand({ cpus: "4+" }), "1x[CPU:4.0+]");
+  assertEquals(demand({ cpus: "4+" }), "1x[CPU:4+]");
+  assertEquals(demand({ cpus: 0.25 }), "1x[CPU:0.25+]");
+  assertEquals(demand({ cpus: "4+" }, 1, true), "1x[CPU:4.0+]");
   assertEquals(demand({ accelerators: { L4: 1, T4: 2 } }), "1x[L4:1, T4:2]");
   assertEquals(
     demand({ any_of: [{ use_spot: true }, { use_spot: false }] }, 1, true),

@@ -59,6 +59,20 @@ Deno.test("a cluster lives through launch, exec, queue, logs, stop, start and do
   assertStringIncludes(await sky.ok(["down", "dev", "-y"]), "Cluster(s) not found");
 });
 
+Deno.test("asking the infra for statuses leaves the cluster to others", async () => {
+  await using sky = await TestSky.make();
+  await sky.ok(["launch", "-c", "dev", "-y", "-d", "echo one"]);
+  assertStringIncludes(await sky.ok(["status", "--refresh", "dev"]), "dev   Local  ");
+  // Was a deadlock in the compiled binary: the minifier dropped the `using` that gives the cluster back.
+  assertStringIncludes(await sky.ok(["exec", "dev", "echo two"], { timeoutMs: 20_000 }), ") two\n");
+  assertStringIncludes(
+    await sky.ok(["launch", "-c", "dev", "-y", "echo three"], { timeoutMs: 20_000 }),
+    ") three\n",
+  );
+  const tail = await sky.ok(["logs", "dev", "--no-follow", "--tail", "1"]);
+  assertMatch(tail, /dev'\.\.\.\n\(sky-cmd, pid=\d+\) three\n✓ Job finished \(status: SUCCEEDED\)\.\n$/);
+});
+
 Deno.test("a YAML task gets its workdir, file mounts, envs, secrets and setup", async () => {
   await using sky = await TestSky.make();
   await Deno.mkdir(join(sky.work, "proj"));

@@ -62,3 +62,18 @@ Deno.test("Engine refuses submissions when a log meets a full disk; that request
   clock.now += 1000;
   assert((await b.engine.submit(submission("sky.x"))).created);
 });
+
+Deno.test("Engine on a full disk takes what looks or ends things, and refuses what would grow", async () => {
+  const held = new Held();
+  const clock = { now: 1_700_000_000_000 };
+  await using b = await bench({ works: { "sky.x": held.work() }, now: () => clock.now });
+  b.database.space?.report();
+  const refused = await assertRejects(() => b.engine.submit(submission("sky.x")), SkyError);
+  assertEquals(refused.code, "disk_full");
+  for (const over of [{ lane: "short" }, { preempts: true }, { streaming: true }] as const) {
+    const { id } = await b.engine.submit(submission("sky.x", over));
+    await held.started(id);
+    held.finish(id, "seen");
+    assertEquals((await b.engine.wait(id, never)).status, "SUCCEEDED");
+  }
+});

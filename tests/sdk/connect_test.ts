@@ -44,7 +44,7 @@ async function withHome(
   try {
     await work({ env, cwd: root, command: "sky test", config: {}, start: true, service: { program } }, home);
   } finally {
-    const left = await serverInfo(home);
+    const left = serverInfo(home);
     if (left !== null) await kill(left.pid);
     await Deno.remove(root, { recursive: true });
   }
@@ -72,7 +72,7 @@ Deno.test("connect starts the local server, says so, and finds it again", async 
       onStarted: () => messages.push("started"),
     });
     assert(sky !== undefined && !sky.remote);
-    const server = await serverInfo(home);
+    const server = serverInfo(home);
     assertEquals(await sky.status({}), String(server?.pid));
     assertEquals(messages, [
       "Failed to connect to SkyPilot API server at http://127.0.0.1:46580. Starting a local server.",
@@ -88,25 +88,25 @@ Deno.test("connect starts the local server, says so, and finds it again", async 
 Deno.test("a client whose server was killed starts it again for its next question", async () => {
   await withHome(async (options, home) => {
     using sky = await connect(options);
-    const first = await serverInfo(home);
+    const first = serverInfo(home);
     assert(sky !== undefined && first !== null);
     assertEquals(await sky.status({}), String(first.pid));
     await kill(first.pid);
     const second = await sky.status({});
     assert(second !== String(first.pid));
-    assertEquals(second, String((await serverInfo(home))?.pid));
+    assertEquals(second, String((serverInfo(home))?.pid));
   });
 });
 
 Deno.test("a client that follows a log does not start a server that was stopped on purpose", async () => {
   await withHome(async (options, home) => {
     using sky = await connect(options);
-    const server = await serverInfo(home);
+    const server = serverInfo(home);
     assert(sky !== undefined && server !== null);
     assertEquals(await stopServer(home), true);
     await reaped(server.pid);
     const error = await assertRejects(() => sky.get("x"), SkyError, "Could not connect");
-    assertEquals([error.code, await isAlive(server), await serverInfo(home)], [
+    assertEquals([error.code, isAlive(server), serverInfo(home)], [
       "server_unreachable",
       false,
       null,

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import type { Env } from "../../core/paths.ts";
-import { userHash, userIdentity } from "../../sdk/identity.ts";
+import { borrowUserHash, returnUserHash, userHash, userIdentity } from "../../sdk/identity.ts";
 
 /** Computed with Python's hashlib by the recipe of wire.md, Appendix C. */
 const EXPECTED = "c87c590e";
@@ -39,5 +39,20 @@ Deno.test("userIdentity computes once, keeps the hash, and prefers file and vari
     assertEquals(userIdentity(env({ SKYPILOT_USER_ID: "../../etc" })).id, "deadbeef");
     Deno.writeTextFileSync(file, "  \n");
     assertEquals(userIdentity(env(), { hostname: "box1" }).id, EXPECTED);
+  });
+});
+
+Deno.test("returnUserHash gives back who we were before any login", async () => {
+  await withHome((env) => {
+    borrowUserHash(env(), "sa-1");
+    returnUserHash(env());
+    assertEquals(userIdentity(env(), { hostname: "box1" }).id, "sa-1", "there was nobody before");
+    borrowUserHash(env(), "sa-2");
+    borrowUserHash(env(), "sa-3");
+    assertEquals(userIdentity(env()).id, "sa-3");
+    returnUserHash(env());
+    assertEquals(userIdentity(env()).id, "sa-1");
+    returnUserHash(env());
+    assertEquals(userIdentity(env()).id, "sa-1");
   });
 });

@@ -19,7 +19,7 @@ async function withHome(work: (home: HomePaths) => Promise<void>): Promise<void>
   try {
     await work(home);
   } finally {
-    const left = await serverInfo(home);
+    const left = serverInfo(home);
     if (left !== null) {
       Deno.kill(left.pid, "SIGKILL");
       await reaped(left.pid);
@@ -107,7 +107,7 @@ Deno.test("ensureServer heals a registration left by a killed server", async () 
     const first = await ensureServer({ home, program });
     Deno.kill(first.pid, "SIGKILL");
     await reaped(first.pid);
-    assertEquals(await serverInfo(home), null);
+    assertEquals(serverInfo(home), null);
     const second = await ensureServer({ home, program });
     assert(second.pid !== first.pid);
     assertEquals(await ask(second), String(second.pid));
@@ -125,10 +125,10 @@ Deno.test("serverInfo is not fooled by a pid that another process has now, nor b
       pid: Deno.pid,
     };
     await Deno.writeTextFile(home.registration, JSON.stringify({ ...stale, startTime: "1" }));
-    assertEquals(await serverInfo(home), null);
+    assertEquals(serverInfo(home), null);
     for (const text of ["", "{", "null", "[]", JSON.stringify({ ...stale, startTime: 5 })]) {
       await Deno.writeTextFile(home.registration, text);
-      assertEquals(await serverInfo(home), null);
+      assertEquals(serverInfo(home), null);
     }
   });
 });
@@ -138,7 +138,7 @@ Deno.test("ensureServer replaces an older server that has nothing to do", async 
     const old = await ensureServer({ home, program, args: ["--version", "0.9.0"], version: "0.9.0" });
     const messages: string[] = [];
     const fresh = await ensureServer({ home, program, onStart: (message) => messages.push(message) });
-    assert(fresh.pid !== old.pid && !await isAlive(old));
+    assert(fresh.pid !== old.pid && !isAlive(old));
     await reaped(old.pid);
     assertStringIncludes(messages[0] ?? "", "Replacing");
   });
@@ -175,7 +175,7 @@ Deno.test("stopServer ends the server, leaves a mark, and is false when none run
     const server = await ensureServer({ home, program });
     assertEquals(await wasStopped(home), false);
     assertEquals(await stopServer(home), true);
-    assertEquals([await isAlive(server), await serverInfo(home), await wasStopped(home)], [
+    assertEquals([isAlive(server), serverInfo(home), await wasStopped(home)], [
       false,
       null,
       true,
@@ -186,10 +186,10 @@ Deno.test("stopServer ends the server, leaves a mark, and is false when none run
   });
 });
 
-Deno.test("isAlive knows dead processes and zombies", async () => {
-  assertEquals(await isAlive({ pid: 4_000_000, startTime: "1" }), false);
-  assertEquals(await isAlive({ pid: 4_000_000, startTime: "" }), false);
-  assertEquals(await isAlive({ pid: Deno.pid, startTime: "" }), true);
+Deno.test("isAlive knows dead processes and zombies", () => {
+  assertEquals(isAlive({ pid: 4_000_000, startTime: "1" }), false);
+  assertEquals(isAlive({ pid: 4_000_000, startTime: "" }), false);
+  assertEquals(isAlive({ pid: Deno.pid, startTime: "" }), true);
 });
 
 Deno.test("compareVersions orders releases and their dev builds", () => {

@@ -4,7 +4,8 @@ import { loadPickle } from "../../api/unpickle.ts";
 import { fromBase64 } from "../../api/pickle.ts";
 import { operations } from "../../api/operations.ts";
 import type { RequestPayload } from "../../api/requests.ts";
-import { API_VERSION, HEADERS, PICKLED_NONE, VERSION } from "../../api/wire.ts";
+import { PICKLED_NONE } from "../../api/payload.ts";
+import { API_VERSION, HEADERS, VERSION } from "../../api/wire.ts";
 import { SkyError } from "../../core/errors.ts";
 import { ENV_VARS, held, makeRig } from "./rig.ts";
 
@@ -56,10 +57,15 @@ Deno.test("every answer carries both version headers, also refusals", async () =
   }
 });
 
-Deno.test("unknown paths are 404 with a detail", async () => {
+Deno.test("unknown paths are 404 with a detail, operations that others have 501", async () => {
   await using rig = await makeRig();
-  const response = await rig.app("/jobs/launch", { method: "POST", body: "{}" });
+  const response = await rig.app("/nowhere");
   assertEquals([response.status, await response.json()], [404, { detail: "Not Found" }]);
+  const operation = await rig.app("/jobs/launch", { method: "POST", body: "{}" });
+  assertEquals(
+    [operation.status, (await operation.json()).detail],
+    [501, "POST /jobs/launch is not supported by this API server"],
+  );
 });
 
 Deno.test("a client below API version 24 is told so; newer ones and silent ones are served", async () => {

@@ -103,12 +103,13 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     addresses: new Addresses(),
     config: () => config,
   };
-  const work = makeWork(handlers, world);
+  const real = makeWork(handlers, world);
+  const work = (name: string) => options.works?.[name] ?? real(name);
   const engine = await Engine.start({
     database,
     logs,
     folder: home.requests,
-    work: (name) => options.works?.[name] ?? work(name),
+    work,
     makeLog,
     now,
     limits: { long: 16, short: 16, cancelMs: 1000, ...options.engineLimits },
@@ -116,7 +117,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   });
   made.resolve(engine);
   const draining = new AbortController();
-  const tokens = await tokenAuthority({
+  const tokens = tokenAuthority({
     tokens: new TokenStore(database),
     users: new UserStore(database),
     settings: new SettingStore(database),
@@ -124,6 +125,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   });
   const deps: Deps = {
     engine,
+    work,
     room,
     home,
     env,
@@ -158,7 +160,8 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     faults,
     draining,
     http,
-    app: async (path, init = {}, bindings = {}) => await http.request(path, init, bindings),
+    app: async (path, init = {}, bindings = {}) =>
+      await http.fetch(new Request(new URL(path, "http://localhost"), init), bindings),
     post: (path, body = {}, init = {}) =>
       rig.app(path, {
         method: "POST",

@@ -7,7 +7,7 @@ import { isSkyError, SkyError } from "../../../core/errors.ts";
 import { saveEndpoint } from "../../../sdk/config_files.ts";
 import { connect } from "../../../sdk/connect.ts";
 import { saveCookies } from "../../../sdk/credentials.ts";
-import { saveUserHash } from "../../../sdk/identity.ts";
+import { borrowUserHash } from "../../../sdk/identity.ts";
 import type { Command, Input, Io } from "../../command.ts";
 import { CONFIG } from "../../options.ts";
 import { usage } from "../../parse.ts";
@@ -69,7 +69,7 @@ async function run(io: Io, input: Input): Promise<number> {
   }
   if (user === "needs_auth") throw new SkyError("auth_required", "Authentication failed.");
   await saveEndpoint(env, endpoint, login.token);
-  if (user.known) saveUserHash(env, user.id);
+  if (user.known) borrowUserHash(env, user.id);
   const { dim, green } = out.style;
   out.line(green(`Logged into SkyPilot API server at: ${endpoint}`));
   out.line(`${dim("├── ")}User: ${user.name} (${user.id})`);
@@ -117,7 +117,7 @@ async function pastedLogin(io: Io, endpoint: string): Promise<Credentials> {
   if (text.startsWith("sky_")) return { endpoint, token: text };
   const { user, cookies } = decodeCookies(text);
   await saveCookies(io.env, cookies, { endpoint, now: io.now() });
-  if (typeof user === "string") saveUserHash(io.env, user);
+  if (typeof user === "string") borrowUserHash(io.env, user);
   return { endpoint, token: null };
 }
 

@@ -3,6 +3,7 @@ import { SkyError } from "../../../core/errors.ts";
 import { removeEndpoint } from "../../../sdk/config_files.ts";
 import { resolveEndpoint } from "../../../sdk/connect.ts";
 import { removeCookies } from "../../../sdk/credentials.ts";
+import { returnUserHash } from "../../../sdk/identity.ts";
 import type { Command, Io } from "../../command.ts";
 
 export const command: Command = {
@@ -29,6 +30,7 @@ async function run(io: Io): Promise<number> {
   }
   await removeEndpoint(io.env);
   await removeCookies(io.env);
+  returnUserHash(io.env);
   out.line(out.style.green("Logged out of SkyPilot API server."));
   return 0;
 }

@@ -49,7 +49,7 @@ async function run(io: Io, input: Input): Promise<number> {
   }
   const home = homePaths(serverHome(env));
   const args = serverArgs(input, io);
-  const running = await serverInfo(home);
+  const running = serverInfo(home);
   if (running !== null && input.flag("foreground")) {
     out.line(`API server is already running: ${running.url}`);
     return 0;

@@ -50,7 +50,8 @@ Deno.test("/logs streams the job to its end; the request's result is the exit co
   );
   assertEquals(new TextEncoder().encode(text(later)), new TextEncoder().encode(log).slice(10));
   const tail = await rig.post("/logs", { cluster_name: "c", job_id: job, tail: 1 });
-  assertEquals((await tail.text()).trimEnd().split("\n").length, 1);
+  // The last line of the job, and the one that says how it ended.
+  assertEquals((await tail.text()).trimEnd().split("\n").length, 2);
   await down(rig);
 });
 

@@ -48,12 +48,12 @@ const denied = async (promise: Promise<unknown>, text: string) => {
 
 Deno.test("a token proves its service account, also over a restart, and its text is nowhere on disk", async () => {
   await using made = await world();
-  const authority = await tokenAuthority(made.deps);
+  const authority = tokenAuthority(made.deps);
   const issued = await authority.issue("ci", { creatorId: "abc", expiresInDays: null });
   assertMatch(issued.token, /^sky_[\w-]+\.[\w-]+\.[\w-]+$/);
   assertMatch(issued.userId, /^sa-[0-9a-f]{16}$/);
   assertEquals(await authority.prove(issued.token), { id: issued.userId, name: "ci" });
-  const again = await tokenAuthority(made.deps);
+  const again = tokenAuthority(made.deps);
   assertEquals((await again.prove(issued.token)).id, issued.userId);
   for (const suffix of ["", "-wal"]) {
     const bytes = new TextDecoder("latin1").decode(await Deno.readFile(made.file + suffix));
@@ -64,7 +64,7 @@ Deno.test("a token proves its service account, also over a restart, and its text
 
 Deno.test("an expired, revoked, forged or foreign token is refused, saying why", async () => {
   await using made = await world();
-  const authority = await tokenAuthority(made.deps);
+  const authority = tokenAuthority(made.deps);
   const short = await authority.issue("short", { creatorId: "abc", expiresInDays: 1 });
   await authority.prove(short.token);
   made.time += 86_400_000;
@@ -94,7 +94,7 @@ Deno.test("an expired, revoked, forged or foreign token is refused, saying why",
 
 Deno.test("a token whose user is gone is refused", async () => {
   await using made = await world();
-  const authority = await tokenAuthority(made.deps);
+  const authority = tokenAuthority(made.deps);
   const issued = await authority.issue("lost", { creatorId: "abc", expiresInDays: null });
   await made.deps.users.delete(issued.userId);
   await denied(authority.prove(issued.token), "Service account user no longer exists");
