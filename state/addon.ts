@@ -34,7 +34,7 @@ export async function unpackAddon(cacheDir: string, resources: string): Promise<
   if (await isWhole(target, bytes)) return target;
   await Deno.mkdir(cacheDir, { recursive: true, mode: 0o700 });
   const packed = await Deno.readFile(join(resources, PACKED));
-  const temporary = `${target}.${Deno.pid}`;
+  const temporary = `${target}.${crypto.randomUUID()}`;
   await Deno.writeFile(temporary, unpacked(packed, bytes), { mode: 0o600 });
   await Deno.rename(temporary, target);
   return target;

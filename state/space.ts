@@ -22,6 +22,7 @@ export class Space {
   #held = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #probedAt = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | null = null;
   #probing: Promise<void> | null = null;
 
   constructor(path: string, options: SpaceOptions) {
@@ -61,7 +62,11 @@ export class Space {
 
   /** Throws disk_full while new work must be refused. Looks at most once a second. */
   async check(): Promise<void> {
-    if (!this.#full) await this.#look();
+    // Who comes while it is being looked at waits as well: requests keep the order in which they came.
+    if (!this.#full && (this.#looking !== null || Math.abs(this.#now() - this.#lookedAt) >= 1000)) {
+      this.#looking ??= this.#look().finally(() => this.#looking = null);
+      await this.#looking;
+    }
     if (!this.#full) return;
     if (Math.abs(this.#now() - this.#probedAt) >= 1000 || this.#probing !== null) {
       this.#probing ??= this.#probe().finally(() => this.#probing = null);
@@ -72,7 +77,6 @@ export class Space {
 
   /** Less left than the reserve: new work would only fail half-way. */
   async #look(): Promise<void> {
-    if (Math.abs(this.#now() - this.#lookedAt) < 1000) return;
     this.#lookedAt = this.#now();
     try {
       const { bavail, bsize } = await statfs(dirname(this.#path));

@@ -178,9 +178,11 @@ Deno.test({
     await until(async () => !await refuses(sky, ["launch", "-y", "-d", "-c", "greedy", greedy]), {
       what: "space",
     });
+    const status = async () => JSON.parse(await sky.ok(["queue", "greedy", "-o", "json"])).greedy[0].status;
+    await until(async () => await status() === "RUNNING", { what: "the greedy job to run" });
     await until(() => refuses(sky, ["exec", "greedy", "--async", "echo x"]), { what: "the disk to be full" });
     for (let at = 0; at < 10; at++) await sky.ok(["status", "-o", "json"]);
-    assertEquals(JSON.parse(await sky.ok(["queue", "greedy", "-o", "json"])).greedy[0].status, "RUNNING");
+    assertEquals(await status(), "RUNNING");
     await sky.ok(["cancel", "greedy", "1", "-y"]);
     await sky.ok(["down", "greedy", "-y"]);
     await until(async () => !await refuses(sky, ["launch", "-y", "-c", "after", "echo back"]), {
