@@ -37,11 +37,10 @@ async function isAlive(pid: number): Promise<boolean> {
   return stat !== "" && !/\) [ZX] /.test(stat);
 }
 
-Deno.test("local: launch runs a job whose first output comes soon", async () => {
+Deno.test("local: launch runs a job and shows its output", async () => {
   await onLocal(async (world) => {
     await using server = await world.serve();
     const ctx = server.context();
-    const began = performance.now();
     const { jobId } = await launch(
       task("name: sky-cmd\nrun: echo hello; pwd; exit 3"),
       launchOptions(),
@@ -49,7 +48,6 @@ Deno.test("local: launch runs a job whose first output comes soon", async () => 
       server.room,
     );
     const { text, code } = await endOf(server, jobId);
-    assert(performance.now() - began < 5000);
     assertEquals(ctx.lines.slice(-6), [
       "⚙︎ Launching on Local.",
       "└── Instance is up.",
