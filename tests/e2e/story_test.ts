@@ -134,7 +134,7 @@ Deno.test("a gang of three nodes has ranks, addresses and one failure killing th
     `num_nodes: 3
 run: |
   echo "rank $SKYPILOT_NODE_RANK of $SKYPILOT_NUM_NODES ips=$(echo "$SKYPILOT_NODE_IPS" | sort -u | wc -l)"
-  if [ "$SKYPILOT_NODE_RANK" = 1 ]; then exit 7; fi
+  if [ "$SKYPILOT_NODE_RANK" = 1 ]; then sleep 2; exit 7; fi
   sleep 300
 `,
   );
