@@ -15,30 +15,30 @@ const task = newTask({
   },
   sections: { service: { replicas: 1, tls: { keyfile: "k.pem", certfile: "~/c.pem" } } },
 });
-const base = { cwd: "/home/me/work", home: "/home/me" };
+const base = { cwd: "/home/me/code", home: "/home/me" };
 
 Deno.test("absolutePaths joins home and cwd and leaves clouds alone", () => {
   const absolute = absolutePaths(task, base);
-  assertEquals(absolute.workdir, "/home/me/work/proj");
+  assertEquals(absolute.workdir, "/home/me/code/proj");
   assertEquals(absolute.fileMounts, {
     "/a": "/home/me/data.txt",
     "/b": "s3://bucket/x",
-    "/c": { name: "n", source: "/home/me/work/data", mode: "COPY" },
-    "/d": { name: "m", source: ["/home/me/work/x", "/abs/y"] },
+    "/c": { name: "n", source: "/home/me/code/data", mode: "COPY" },
+    "/d": { name: "m", source: ["/home/me/code/x", "/abs/y"] },
     "/e": { source: "gs://bucket" },
     "/f": "https://acct.blob.core.windows.net/c",
   });
   assertEquals(absolute.sections["service"], {
     replicas: 1,
-    tls: { keyfile: "/home/me/work/k.pem", certfile: "/home/me/c.pem" },
+    tls: { keyfile: "/home/me/code/k.pem", certfile: "/home/me/c.pem" },
   });
   assertEquals(absolutePaths(absolute, { cwd: "/other", home: "/other" }), absolute);
   const git = { url: "https://x/y", ref: null };
   assertEquals(absolutePaths(newTask({ workdir: git }), base).workdir, git);
   for (
-    const [path, result] of [["~", "/home/me"], [".", "/home/me/work"], ["..", "/home/me"], ["/", "/"], [
+    const [path, result] of [["~", "/home/me"], [".", "/home/me/code"], ["..", "/home/me"], ["/", "/"], [
       "~x",
-      "/home/me/work/~x",
+      "/home/me/code/~x",
     ]]
   ) {
     assertEquals(absolutePaths(newTask({ workdir: path! }), base).workdir, result!);
