@@ -12,6 +12,7 @@ import { kill, KILLED_BY_GANG, type Member, type PhaseOutcome, runPhase } from "
 import { everyPhase, type JobPlace, type JobSpec, parseSpec, runMembers, setupMembers } from "./job_spec.ts";
 import { branch, finishing } from "./lines.ts";
 import type { JobLog } from "./merge.ts";
+import { within } from "./waiting.ts";
 
 export interface DriveOptions {
   readonly place: JobPlace;
@@ -23,7 +24,7 @@ export interface DriveOptions {
   readonly signal: AbortSignal;
   now(): number;
   failpoint(name: string): void;
-  /** Its status is final: what it held is free, though we may still be tidying up. */
+  /** Its status is final: what it held is free, though we may still be tidying up. Called once. */
   onFinal(): void;
 }
 
@@ -39,6 +40,9 @@ export interface End {
 
 /** Time for a job to clean up before it is killed. */
 const END_GRACE_MS = 5000;
+/** A log that has waited this long for space, on a full disk, no longer holds up the end of its job. */
+const STUCK_MS = 1000;
+const LOOK_MS = 200;
 /** Marks in the log's index, not lines: from here on the job ends so, whatever its processes say. */
 const MARKS: Readonly<Record<EndWish, string>> = { cancel: "cancel", cluster: "cluster" };
 const SEGMENTATION_FAULT = 139;
@@ -53,6 +57,8 @@ export class Driver {
   #job: JobRecord;
   readonly #options: DriveOptions;
   readonly #spec: JobSpec;
+  readonly #final = Promise.withResolvers<void>();
+  #isFinal = false;
 
   constructor(job: JobRecord, options: DriveOptions) {
     this.#job = job;
@@ -79,15 +85,41 @@ export class Driver {
     }
     if (this.#wish !== null) end = { ...endedBy(this.#job, this.#wish), codes: end.codes };
     this.#options.failpoint("before_job_end");
-    await finishJob(this.#job, { ...end, jobs: this.#options.jobs, log, now: this.#options.now });
-    this.#options.failpoint("after_job_end");
-    this.#options.onFinal();
+    const { jobs, now, failpoint } = this.#options;
+    await finishJob(this.#job, {
+      ...end,
+      jobs,
+      log,
+      now,
+      onFinal: () => {
+        failpoint("after_job_end");
+        this.#becomeFinal();
+      },
+    });
     await this.#leaveCopy();
   }
 
-  /** Kill a job that was marked. Resolves when all its processes are proven dead; `run` then writes its end. */
+  /**
+   * Kill a job that was marked. Resolves when all its processes are proven dead and its status is final. `run`
+   * writes its end, unless the log has no space for what is left of the output: then its end is told before.
+   */
   async kill(): Promise<void> {
     await this.#killAll();
+    const { jobs, log, now, signal } = this.#options;
+    while (!this.#isFinal && log.stuckMs < STUCK_MS) {
+      signal.throwIfAborted();
+      await within(LOOK_MS, this.#final.promise);
+    }
+    if (this.#isFinal) return;
+    await writeEnd(this.#job, { ...endedBy(this.#job, this.#wish ?? "cancel"), jobs, now });
+    this.#becomeFinal();
+  }
+
+  #becomeFinal(): void {
+    if (this.#isFinal) return;
+    this.#isFinal = true;
+    this.#final.resolve();
+    this.#options.onFinal();
   }
 
   get #wish(): EndWish | null {
@@ -187,18 +219,38 @@ export class Driver {
   }
 }
 
-/** The last lines of the log, then the final status, once; then the log's end. Secrets leave the row. */
+/**
+ * The last lines of the log, then the final status, once; then the log's end. On a full disk the status comes first
+ * and the lines when there is space. Secrets leave the row.
+ */
 export async function finishJob(
   job: JobRecord,
-  options: End & { jobs: JobStore; log: JobLog; now(): number },
+  options: End & { jobs: JobStore; log: JobLog; now(): number; onFinal(): void },
 ): Promise<void> {
-  const { status, codes, error, jobs, log } = options;
-  if (error !== null) await log.note("error", `ERROR: ${error}`);
-  await log.note("finished", finishing(`Job finished (status: ${status}).`));
-  await log.flush();
-  const spec: JobSpec = { ...parseSpec(job), env: {} };
-  await jobs.update(job, { status, endedAt: options.now(), exitCodes: codes, spec: JSON.stringify(spec) });
+  const { status, error, log } = options;
+  const lines = (async () => {
+    if (error !== null) await log.note("error", `ERROR: ${error}`);
+    await log.note("finished", finishing(`Job finished (status: ${status}).`));
+    await log.flush();
+  })();
+  let written = false;
+  const over = lines.finally(() => written = true);
+  over.catch(() => {}); // heard by who waits for the lines
+  while (!written && log.stuckMs < STUCK_MS) await within(LOOK_MS, over);
+  await writeEnd(job, options);
+  options.onFinal();
+  await lines;
   await log.end();
+}
+
+/** The final status, unless there is one. */
+async function writeEnd(
+  job: JobRecord,
+  options: Pick<End, "status" | "codes"> & { jobs: JobStore; now(): number },
+): Promise<void> {
+  const { status, codes, jobs, now } = options;
+  const spec: JobSpec = { ...parseSpec(job), env: {} };
+  await jobs.update(job, { status, endedAt: now(), exitCodes: codes, spec: JSON.stringify(spec) });
 }
 
 /**

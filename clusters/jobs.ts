@@ -10,6 +10,9 @@ import { JobLog } from "./merge.ts";
 import { jobFolder } from "./folders.ts";
 import type { Room } from "./room.ts";
 
+/** How long the logs of jobs on machines that are gone may wait for space on a full disk, each and all. */
+const ABANDON_MS = 10_000;
+
 /** Jobs of a cluster, newest first. Throws cluster_not_found, cluster_not_up. */
 export async function jobQueue(
   clusterName: string,
@@ -134,12 +137,21 @@ export async function endJobs(
 
 /** End the jobs of machines that are gone: nothing runs any more, the rows and logs have to say so. */
 export async function abandonJobs(clusterHash: string, room: Room): Promise<void> {
-  const never = new AbortController().signal;
-  for (const job of await room.jobs.list(clusterHash, { active: true })) {
-    const folder = jobFolder(clusterHash, job.id, room);
-    const reread = () => Promise.resolve(new Uint8Array());
-    await using log = await JobLog.open({ folder, logs: room.logs, reread, signal: never });
-    const end = endedBy(job, endWish(log) ?? "cluster");
-    await finishJob(job, { ...end, jobs: room.jobs, log, now: room.now });
+  const patience = new AbortController();
+  const { signal } = patience;
+  const timer = setTimeout(() => patience.abort(), ABANDON_MS);
+  try {
+    for (const job of await room.jobs.list(clusterHash, { active: true })) {
+      const folder = jobFolder(clusterHash, job.id, room);
+      const reread = () => Promise.resolve(new Uint8Array());
+      await using log = await JobLog.open({ folder, logs: room.logs, reread, signal });
+      const end = endedBy(job, endWish(log) ?? "cluster");
+      await finishJob(job, { ...end, jobs: room.jobs, log, now: room.now, onFinal: () => {} });
+    }
+  } catch (error) {
+    // Its rows are written first; the last lines of their logs had no space.
+    if (!signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -38,7 +38,9 @@ interface Entry {
   readonly log: JobLog;
   held: Held | null;
   driver: Driver | null;
-  /** Resolves when the job is over, rejects when the keeper lets go of it. */
+  /** Resolves when the job's status is final. */
+  readonly final: PromiseWithResolvers<void>;
+  /** Resolves when the job is over and its log complete, rejects when the keeper lets go of it. */
   readonly over: PromiseWithResolvers<void>;
 }
 
@@ -114,14 +116,14 @@ export class JobKeeper {
       // All are marked before one is ended, or its place would go to the next that is to be ended.
       for (const entry of wanted) if (await markEnd(entry.log, wish)) marked.add(entry);
       for (const entry of marked) {
-        if (entry.driver === null) await this.#endWaiting(entry);
+        if (entry.driver === null) this.#endWaiting(entry);
       }
       await this.#placeWaiting();
       return wanted.map((entry) => ({ entry, alive: marked.has(entry) && entry.driver !== null }));
     });
     await Promise.all(entries.flatMap(({ entry, alive }) => [
       alive ? entry.driver?.kill() : undefined,
-      entry.over.promise,
+      Promise.race([entry.final.promise, entry.over.promise]),
     ]));
     const { cluster, jobs } = this.#options;
     const rows = await jobs.list(cluster.hash, { ids: entries.map(({ entry }) => entry.job.id) });
@@ -142,12 +144,19 @@ export class JobKeeper {
     const folder = join(this.#options.folder, String(job.id));
     const reread = rereadFrom(this.#runners, { logDir: job.logDir, signal });
     const log = await JobLog.open({ folder, logs: this.#options.logs, reread, signal });
-    const entry: Entry = { job, log, held: heldBy(job, this.#demand(job).gpus), driver: null, over: quiet() };
+    const held = heldBy(job, this.#demand(job).gpus);
+    const entry: Entry = { job, log, held, driver: null, final: quiet(), over: quiet() };
     this.#entries.set(job.id, entry);
-    await noteWaiting(log, job.numNodes);
+    // Not waited for: on a full disk its lines are, and the queue must still hear who is to be cancelled.
+    const noted = noteWaiting(log, job.numNodes).then(() => entry.driver === null ? log.rest() : undefined);
+    noted.catch((error) => {
+      if (entry.driver === null) return this.#lost(entry, error);
+      if (!this.#life.signal.aborted) {
+        this.#options.onFault(error, `the log of job ${job.id} on ${this.#name}`);
+      }
+    });
     if (entry.held !== null) await this.#drive(entry, folder);
-    else if (endWish(log) !== null) await this.#endWaiting(entry);
-    else await log.rest();
+    else if (endWish(log) !== null) this.#endWaiting(entry);
   }
 
   /** First in, first out: whoever is first in the queue blocks everybody behind. */
@@ -182,7 +191,10 @@ export class JobKeeper {
       signal,
       now,
       failpoint,
-      onFinal: () => this.#free(entry),
+      onFinal: () => {
+        entry.final.resolve();
+        this.#free(entry);
+      },
     });
     entry.driver.run().then(() => this.#over(entry), (error) => this.#lost(entry, error));
   }
@@ -203,7 +215,7 @@ export class JobKeeper {
   }
 
   async #lost(entry: Entry, error: unknown): Promise<void> {
-    this.#entries.delete(entry.job.id);
+    if (!this.#entries.delete(entry.job.id)) return;
     const leaving = this.#life.signal.aborted;
     try {
       await entry.log[Symbol.asyncDispose]();
@@ -216,11 +228,12 @@ export class JobKeeper {
   }
 
   /** Ended before it got a node. */
-  async #endWaiting(entry: Entry): Promise<void> {
+  #endWaiting(entry: Entry): void {
     const { jobs, now } = this.#options;
     const end = endedBy(entry.job, endWish(entry.log) ?? "cancel");
-    await finishJob(entry.job, { ...end, jobs, log: entry.log, now });
-    await this.#drop(entry);
+    const onFinal = () => entry.final.resolve();
+    const ending = finishJob(entry.job, { ...end, jobs, log: entry.log, now, onFinal });
+    ending.then(() => this.#over(entry), (error) => this.#lost(entry, error));
   }
 
   async #drop(entry: Entry): Promise<void> {

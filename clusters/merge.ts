@@ -2,14 +2,15 @@
  * JobLog: the one log of a job that `sky logs` shows, merged from the raw outputs of its nodes. Exact over
  * crashes: what is about to be appended is written to `run.idx` first, so a restart appends only what is missing
  * and no follower ever sees different bytes at an offset. Leaves reading the nodes to gang.ts, the file and its
- * followers to state/log_file.ts, the text of lines to render.ts.
+ * followers to state/log_file.ts, the text of lines to render.ts, marks to marks.ts.
  */
 import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { isDiskFull } from "../state/faults.ts";
 import type { LogFile, LogFiles } from "../state/log_file.ts";
 import { fileSize, joinBytes, readText, writeAll } from "./disk.ts";
-import { decodeRecords, encodeRecord, type IndexRecord, type SourceState } from "./merge_index.ts";
+import { Marks } from "./marks.ts";
+import { decodeRecords, encodeRecord, type IndexRecord, lengthOf, type SourceState } from "./merge_index.ts";
 import { planRecovery, type Reread } from "./merge_recover.ts";
 import { render, wholeBytes } from "./render.ts";
 
@@ -28,6 +29,7 @@ const INDEX_LIMIT = 256 * 1024;
 /** Appended bytes after which we wait for the disk: bounds what a fast job can pile up in memory. */
 const FLUSH_EVERY = 512 * 1024;
 const DISK_RETRY_MS = 1000;
+const APPEND = { append: true, create: true, mode: 0o600 };
 
 interface Source {
   readonly key: string;
@@ -46,6 +48,7 @@ interface Opened {
   readonly at: number;
   readonly notes: Set<string>;
   readonly sources: readonly SourceState[];
+  readonly marks: Marks;
   readonly signal: AbortSignal;
 }
 
@@ -58,12 +61,14 @@ export class JobLog implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #notes: Set<string>;
   readonly #sources: Map<string, Source>;
+  readonly #marks: Marks;
   #index: Deno.FsFile | null = null;
   #ended = false;
   #indexSize = 0;
   #at: number;
   #unflushed = 0;
   #turn: Promise<void> = Promise.resolve();
+  #stuckSince: number | null = null;
 
   private constructor(opened: Opened) {
     this.#log = opened.log;
@@ -72,6 +77,7 @@ export class JobLog implements AsyncDisposable {
     this.#notes = opened.notes;
     this.#sources = new Map(opened.sources.map((state) => [state.key, newSource(state)]));
     this.#at = opened.at;
+    this.#marks = opened.marks;
   }
 
   /** Open or create. Finishes what a crash cut short before it returns; may have to read from nodes for that. */
@@ -85,10 +91,11 @@ export class JobLog implements AsyncDisposable {
     if (plan.keep < size) await Deno.truncate(path, plan.keep);
     const log = options.logs.open(path, { ended: false });
     for (const bytes of plan.missing) log.append(bytes);
-    await log.flush();
+    await unlessFull(() => log.flush());
     const at = plan.keep + plan.missing.reduce((sum, bytes) => sum + bytes.length, 0);
-    const jobLog = new JobLog({ ...plan, log, indexPath, at, signal: options.signal });
-    await jobLog.#checkpoint();
+    const marks = await Marks.open(join(options.folder, "run.marks"));
+    const jobLog = new JobLog({ ...plan, log, indexPath, at, marks, signal: options.signal });
+    await jobLog.#compact(lengthOf(records));
     return jobLog;
   }
 
@@ -106,19 +113,23 @@ export class JobLog implements AsyncDisposable {
     });
   }
 
-  /** Remember a name without a line, over restarts too; `has` tells it. False if the log has ended: too late. */
-  mark(name: string): Promise<boolean> {
-    return this.#alone(async () => {
-      if (this.#ended) return false;
-      if (this.#notes.has(name)) return true;
-      await this.#record({ kind: "note", at: this.#at, name, text: null });
-      this.#notes.add(name);
-      return true;
-    });
+  /**
+   * Remember a name without a line, over restarts too; `has` tells it. False if the log has ended: too late. Waits
+   * for nothing, least of all for space: it is how a job that fills the disk is ended.
+   */
+  async mark(name: string): Promise<boolean> {
+    if (this.#ended) return false;
+    await this.#marks.add(name);
+    return true;
   }
 
   has(name: string): boolean {
-    return this.#notes.has(name);
+    return this.#notes.has(name) || this.#marks.has(name);
+  }
+
+  /** For how long it has waited for space on a full disk, in ms; 0 while it can write. */
+  get stuckMs(): number {
+    return this.#stuckSince === null ? 0 : performance.now() - this.#stuckSince;
   }
 
   /** Declare a raw output; the answer is the offset from which its bytes are wanted. */
@@ -214,7 +225,7 @@ export class JobLog implements AsyncDisposable {
 
   async #record(record: IndexRecord): Promise<void> {
     if (this.#ended) throw new Error("the job log is closed");
-    const index = this.#index ??= await Deno.open(this.#indexPath, { append: true });
+    const index = this.#index ??= await Deno.open(this.#indexPath, APPEND);
     const bytes = encoder.encode(encodeRecord(record));
     await this.#patiently(async () => {
       try {
@@ -228,7 +239,18 @@ export class JobLog implements AsyncDisposable {
     this.#indexSize += bytes.length;
   }
 
+  /** Begin with one checkpoint; on a full disk go on with the `length` bytes of records that are there. */
+  async #compact(length: number): Promise<void> {
+    if (await unlessFull(() => this.#replaceIndex())) return;
+    if (await fileSize(this.#indexPath) > length) await Deno.truncate(this.#indexPath, length);
+    this.#indexSize = length;
+  }
+
   async #checkpoint(): Promise<void> {
+    await this.#patiently(() => this.#replaceIndex());
+  }
+
+  async #replaceIndex(): Promise<void> {
     const sources = [...this.#sources.values()].map(({ key, prefixText, offset, afterCr }) => ({
       key,
       prefix: prefixText,
@@ -237,23 +259,21 @@ export class JobLog implements AsyncDisposable {
     }));
     const record = encodeRecord({ kind: "checkpoint", at: this.#at, notes: [...this.#notes], sources });
     const bytes = encoder.encode(record);
-    await this.#patiently(async () => {
-      await Deno.writeFile(`${this.#indexPath}.new`, bytes, { mode: 0o600 });
-      await Deno.rename(`${this.#indexPath}.new`, this.#indexPath);
-    });
+    await Deno.writeFile(`${this.#indexPath}.new`, bytes, { mode: 0o600 });
+    await Deno.rename(`${this.#indexPath}.new`, this.#indexPath);
     this.#closeIndex();
     this.#indexSize = bytes.length;
   }
 
   /** A full disk must not end a job that runs well: its log waits for space. */
   async #patiently(work: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isDiskFull(error)) throw error;
+    try {
+      while (!await unlessFull(work)) {
+        this.#stuckSince ??= performance.now();
+        await delay(DISK_RETRY_MS, { signal: this.#signal });
       }
-      await delay(DISK_RETRY_MS, { signal: this.#signal });
+    } finally {
+      this.#stuckSince = null;
     }
   }
 
@@ -269,6 +289,17 @@ export class JobLog implements AsyncDisposable {
     // The caller sees the failure; the next in line must not.
     this.#turn = result.then(() => {}, () => {});
     return result;
+  }
+}
+
+/** False if the disk is full. */
+async function unlessFull(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (isDiskFull(error)) return false;
+    throw error;
   }
 }
 

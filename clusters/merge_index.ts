@@ -5,8 +5,8 @@
 
 /** `at`: byte offset in the merged log where the record's bytes begin. */
 export type IndexRecord =
-  /** A line of ours, at most once per name; null for a mere mark. */
-  | { readonly kind: "note"; readonly at: number; readonly name: string; readonly text: string | null }
+  /** A line of ours, at most once per name. */
+  | { readonly kind: "note"; readonly at: number; readonly name: string; readonly text: string }
   /** A raw output will be merged under this prefix. */
   | { readonly kind: "source"; readonly key: string; readonly prefix: string }
   /** Raw bytes `from`..`to` of a source; `endsCr`: the last of them is `\r`. */
@@ -54,6 +54,12 @@ export function encodeRecord(record: IndexRecord): string {
   }
 }
 
+/** Bytes that records take in the file. */
+export function lengthOf(records: readonly IndexRecord[]): number {
+  const encoder = new TextEncoder();
+  return records.reduce((sum, record) => sum + encoder.encode(encodeRecord(record)).length, 0);
+}
+
 /** The records of a file, up to a line that a crash cut short. */
 export function decodeRecords(text: string): IndexRecord[] {
   const records: IndexRecord[] = [];
@@ -78,7 +84,7 @@ function decodeRecord(line: string): IndexRecord | null {
   }
   if (!Array.isArray(value)) return null;
   const [tag, a, b, c, d, e] = value as unknown[];
-  if (tag === "n" && isNumber(a) && isText(b) && (c === null || isText(c))) {
+  if (tag === "n" && isNumber(a) && isText(b) && isText(c)) {
     return { kind: "note", at: a, name: b, text: c };
   }
   if (tag === "s" && isText(a) && isText(b)) return { kind: "source", key: a, prefix: b };

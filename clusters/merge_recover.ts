@@ -67,8 +67,7 @@ async function bytesOf(
   reread: Reread,
 ): Promise<{ bytes: Uint8Array; complete: boolean }> {
   if (record.kind === "note") {
-    const text = record.text === null ? "" : `${record.text}\n`;
-    return { bytes: encoder.encode(text), complete: true };
+    return { bytes: encoder.encode(`${record.text}\n`), complete: true };
   }
   const source = state.sources.get(record.key);
   if (source === undefined) return { bytes: new Uint8Array(), complete: false };

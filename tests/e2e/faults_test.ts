@@ -165,6 +165,35 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a job that fills the disk, and takes every byte that gets free, is cancelled, and space is back",
+  ignore: !isRoot, // needs a disk of its own
+  async fn() {
+    const { sky: placed } = await onSmallDisk();
+    await using sky = placed;
+    const once = "cat /dev/zero >junk; echo code $?; rm junk; exit 9";
+    assertEquals((await sky.run(["launch", "-y", "-c", "once", once])).code, 100);
+    await sky.ok(["down", "once", "-y"]);
+    const greedy = "while :; do cat /dev/zero >>junk; sleep 0.01; done 2>/dev/null";
+    await until(async () => !await refuses(sky, ["launch", "-y", "-d", "-c", "greedy", greedy]), {
+      what: "space after the first",
+    });
+    // The last of the queue is job 1; an exec that still got in may wait for space before it.
+    const status = async () =>
+      JSON.parse(await sky.ok(["queue", "greedy", "-o", "json"])).greedy.at(-1).status;
+    await until(async () => await status() === "RUNNING", { what: "the greedy job to run" });
+    await until(() => refuses(sky, ["exec", "greedy", "--async", "echo x"]), { what: "the disk to be full" });
+    for (let at = 0; at < 10; at++) await sky.ok(["status", "-o", "json"]);
+    assertEquals(await status(), "RUNNING");
+    await sky.ok(["cancel", "greedy", "1", "-y"]);
+    await sky.ok(["down", "greedy", "-y"]);
+    await until(async () => !await refuses(sky, ["launch", "-y", "-c", "after", "echo back"]), {
+      what: "space after the greedy one",
+    });
+    await sky.ok(["api", "stop"]);
+  },
+});
+
 Deno.test("200 MB of a job's output are followed to the last byte, and the server's memory stays small", async () => {
   await using sky = await TestSky.make();
   const child = sky.spawn([
