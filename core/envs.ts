@@ -135,23 +135,34 @@ function filled(vars: Declared, words: { what: string; flag: string }): Record<s
 
 const VARIABLE = /\$\{?([a-zA-Z_][a-zA-Z0-9_]*)\}?/g;
 
-/** Replaces `$NAME` and `${NAME}` in every text below `value`, keys included; unknown names stay. */
-export function substitute<T>(value: T, vars: Vars): T {
-  return substituted(value, vars) as T;
-}
+/** Characters that variables may put into a section: a small text can name a long value many thousand times. */
+const MAX_SUBSTITUTED = 4 * 1024 * 1024;
 
-function substituted(value: unknown, vars: Vars): unknown {
-  if (typeof value === "string") {
-    return value.replace(
-      VARIABLE,
-      (match, name: string) => Object.hasOwn(vars, name) ? vars[name] ?? match : match,
-    );
-  }
-  if (Array.isArray(value)) return value.map((item) => substituted(item, vars));
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [substituted(key, vars), substituted(item, vars)]),
-  );
+/**
+ * Replaces `$NAME` and `${NAME}` in every text below `value`, keys included; unknown names stay. Throws
+ * invalid_argument for more than 4 MB of values.
+ */
+export function substitute<T>(value: T, vars: Vars): T {
+  let size = 0;
+  const named = (match: string, name: string): string => {
+    if (!Object.hasOwn(vars, name)) return match;
+    const text = vars[name] ?? match;
+    size += text.length;
+    if (size > MAX_SUBSTITUTED) {
+      throw new SkyError(
+        "invalid_argument",
+        "Environment variables expand to more than 4 MB in one section.",
+      );
+    }
+    return text;
+  };
+  const filled = (below: unknown): unknown => {
+    if (typeof below === "string") return below.includes("$") ? below.replace(VARIABLE, named) : below;
+    if (Array.isArray(below)) return below.map(filled);
+    if (below === null || typeof below !== "object") return below;
+    return Object.fromEntries(Object.entries(below).map(([key, item]) => [filled(key), filled(item)]));
+  };
+  return filled(value) as T;
 }
 
 const DOCKER_NAMES = [

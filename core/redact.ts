@@ -4,7 +4,7 @@ import { isSkyError } from "./errors.ts";
 import type { Resources } from "./resources.ts";
 import { isMap, type Plain } from "./plain.ts";
 import type { Task } from "./task.ts";
-import { dumpAll, parseDocuments, replaceValues } from "./yaml.ts";
+import { dumpAll, HURRIED, parseDocuments, replaceValues } from "./yaml.ts";
 
 export const REDACTED = "<redacted>";
 
@@ -29,19 +29,24 @@ export function redactTask(task: Task): Task {
  */
 export function redactYaml(text: string): string {
   try {
-    const plain = parseDocuments(text).map(({ value }) => value);
+    const plain = values(text);
     const hidden = plain.map(hideDocument);
+    if (JSON.stringify(plain) === JSON.stringify(hidden)) return text;
     if (plain.some((value) => isMap(value) && value["_user_specified_yaml"] !== undefined)) {
       return dumpAll(hidden);
     }
-    const edited = replaceValues(text, (path) => isSecret(path) ? REDACTED : undefined);
+    const edited = replaceValues(text, (path) => isSecret(path) ? REDACTED : undefined, HURRIED);
     // Aliases, merge keys and lists can lead to places that editing does not see.
-    const found = parseDocuments(edited).map(({ value }) => value);
-    return JSON.stringify(found) === JSON.stringify(hidden) ? edited : dumpAll(hidden);
+    return JSON.stringify(values(edited)) === JSON.stringify(hidden) ? edited : dumpAll(hidden);
   } catch (error) {
     if (!isSkyError(error, "invalid_task")) throw error;
     return REDACTED;
   }
+}
+
+/** Read within the server's limits: what it shows and keeps is never worth a longer wait of everybody else. */
+function values(text: string): unknown[] {
+  return parseDocuments(text, { limits: HURRIED }).map(({ value }) => value);
 }
 
 function isSecret([section = "", name = "", ...below]: readonly string[]): boolean {

@@ -149,11 +149,14 @@ export function fieldSchemas(schema: unknown): Readonly<Record<string, unknown>>
   return isMap(last) && isMap(last["entries"]) ? last["entries"] : null;
 }
 
+/** Unknown fields told of one map. */
+const MAX_TOLD = 20;
+
 function fieldsMessage(issue: Issue, known: string[]): string {
   const item = issue.path?.[0];
   if (item === undefined || !isMap(item.input)) return notOfType("dict")(issue);
   if (issue.expected !== "never") return `${pyRepr(item.key)} is a required property`;
-  return Object.keys(item.input).filter((key) => !known.includes(key)).map((key) => {
+  return Object.keys(item.input).filter((key) => !known.includes(key)).slice(0, MAX_TOLD).map((key) => {
     const [close] = closeMatches(key, known);
     return close === undefined
       ? `Found unsupported field ${shortRepr(key)}.`
@@ -190,13 +193,28 @@ export function check<T extends v.GenericSchema>(
   value: unknown,
   options: CheckOptions,
 ): v.InferOutput<T> {
-  const result = v.safeParse(schema, value);
+  // Choosing among the faults of thousands of values would take seconds.
+  const result = v.safeParse(schema, value, { abortEarly: holdsMore(value, MANY_VALUES) });
   if (result.success) return value as v.InferOutput<T>;
   const { message, path, kind } = firstFault(result.issues.map(toFault));
   const where = kind === "fields"
     ? ""
     : `. Check problematic field(s): ${jsonPath([...options.at ?? [], ...path])}`;
   throw new SkyError(options.code ?? "invalid_task", `${options.prefix}${message}${where}`);
+}
+
+const MANY_VALUES = 2000;
+
+function holdsMore(value: unknown, limit: number): boolean {
+  const open = [value];
+  for (let seen = 0; open.length > 0; seen++) {
+    const next = open.pop();
+    if (next === null || typeof next !== "object") continue;
+    const below = Object.values(next);
+    if (seen + open.length + below.length > limit) return true;
+    open.push(...below);
+  }
+  return false;
 }
 
 function toFault(issue: Issue): Fault {

@@ -9,27 +9,32 @@ import { isMap, type Plain, withoutNulls } from "./plain.ts";
 import { parseSeconds } from "./sizes.ts";
 import type { Dag, Task } from "./task.ts";
 import { type ParseOptions, parseTask } from "./task_parse.ts";
-import { dumpAll, parseDocuments, type YamlDocument } from "./yaml.ts";
+import { dumpAll, parseDocuments, type YamlDocument, type YamlLimits } from "./yaml.ts";
 
 export { absolutePaths, localPaths, mapLocalPaths } from "./mounts.ts";
 export { applyDagOverrides, applyOverrides, type TaskOverrides } from "./overrides.ts";
 export { redactTask, redactYaml } from "./redact.ts";
 export { checkTask, newTask, type ParseOptions, parseTask, taskFromCommand } from "./task_parse.ts";
-export { looksLikeYaml } from "./yaml.ts";
+export { HURRIED, looksLikeYaml } from "./yaml.ts";
 
 export interface DagOptions extends ParseOptions {
   /** The file's path, for error texts; an empty file is then refused instead of being an empty task. */
   readonly path?: string;
+  /** How much of the text is read before giving up. */
+  readonly limits?: YamlLimits;
 }
+
+/** More is a mistake, and takes long to check. */
+const MAX_TASKS = 1000;
 
 /**
  * A task file: one task, a pipeline or a job group. Given variables go to every task. Throws invalid_task (malformed
  * YAML, wrong shape) or invalid_argument (wrong values).
  */
 export function parseDag(text: string, options: DagOptions = {}): Dag {
-  const { path } = options;
-  const name = path === undefined ? {} : { name: path };
-  const documents = parseDocuments(text, { ...name, asText: ["envs", "secrets"] })
+  const { path, limits } = options;
+  const reading = { ...path === undefined ? {} : { name: path }, ...limits === undefined ? {} : { limits } };
+  const documents = parseDocuments(text, { ...reading, asText: ["envs", "secrets"] })
     .filter(({ value }) => value !== null);
   if (path !== undefined && documents.every(({ value }) => isMap(value) && Object.keys(value).length === 0)) {
     throw new SkyError(
@@ -38,6 +43,9 @@ export function parseDag(text: string, options: DagOptions = {}): Dag {
         pyRepr(path)
       } is empty or contains no task definition. Add at least a \`run:\` (or \`setup:\`) field.`,
     );
+  }
+  if (documents.length > MAX_TASKS + 1) {
+    throw refuse(`A DAG has at most ${MAX_TASKS} tasks, but ${documents.length} documents were given.`);
   }
   const [first, ...rest] = documents;
   if (first === undefined) return chain(null, [parseTask({}, options)]);

@@ -6,10 +6,10 @@ import { Document, isMap, isScalar, type Node, type Pair, Scalar, type ScalarTag
 import { isSkyError } from "./errors.ts";
 import { pyFloat } from "./format.ts";
 import { offsetOf, toData } from "./yaml_data.ts";
-import { type ParsedYaml, readNodes, type YamlOptions } from "./yaml_reader.ts";
+import { PATIENT, readNodes, type YamlLimits, type YamlOptions } from "./yaml_reader.ts";
 import { needsQuotes } from "./yaml_scalars.ts";
 
-export type { YamlOptions } from "./yaml_reader.ts";
+export { HURRIED, type YamlLimits, type YamlOptions } from "./yaml_reader.ts";
 
 export interface YamlDocument {
   readonly value: unknown;
@@ -20,13 +20,13 @@ export interface YamlDocument {
 /**
  * All documents of a text; none for an empty text. Throws one line that names line and column (from 1), code
  * invalid_task or `options.code`, for malformed text, duplicate keys and anchors, unknown tags, and beyond the limits:
- * 10 MB, 100 levels, 500,000 tokens, 40 MB expanded.
+ * 100 levels, 40 MB expanded, those of YamlLimits.
  */
 export function parseDocuments(text: string, options: YamlOptions = {}): YamlDocument[] {
   const parsed = readNodes(text, options);
   return parsed.map((each, i) => ({
     value: toData(each, options.asText),
-    source: withoutMarker(text.slice(i === 0 ? 0 : startOf(each), endOf(parsed[i + 1]))),
+    source: withoutMarker(text.slice(i === 0 ? 0 : each.start, parsed[i + 1]?.start)),
   }));
 }
 
@@ -35,18 +35,9 @@ export function parse(text: string, options: YamlOptions = {}): unknown {
   const [first, second] = readNodes(text, options);
   if (first === undefined) return null;
   if (second !== undefined) {
-    second.fail("expected a single document, but found another document", startOf(second));
+    second.fail("expected a single document, but found another document", second.start);
   }
   return toData(first, options.asText);
-}
-
-function startOf(parsed: ParsedYaml): number {
-  return parsed.document.range[0];
-}
-
-/** A document ends where the next one begins. */
-function endOf(next: ParsedYaml | undefined): number | undefined {
-  return next === undefined ? undefined : startOf(next);
 }
 
 function withoutMarker(source: string): string {
@@ -151,15 +142,15 @@ export function looksLikeYaml(content: string | Uint8Array): YamlLook {
  * The text with the values of some keys replaced, all else byte for byte. `choose` gets the path of map keys from the
  * top of a document and answers the replacement (a plain word) or undefined to look deeper.
  */
-export function replaceValues(text: string, choose: (path: readonly string[]) => string | undefined): string {
-  const edits: { from: number; to: number; by: string }[] = [];
-  for (const { document } of readNodes(text)) collect(document.contents, []);
-  let result = text;
-  for (const { from, to, by } of edits.sort((a, b) => b.from - a.from)) {
-    const newline = result.slice(from, to).endsWith("\n") ? "\n" : "";
-    result = `${result.slice(0, from)}${by}${newline}${result.slice(to)}`;
-  }
-  return result;
+export function replaceValues(
+  text: string,
+  choose: (path: readonly string[]) => string | undefined,
+  limits: YamlLimits = PATIENT,
+): string {
+  const pieces: string[] = [];
+  let done = 0;
+  for (const { contents } of readNodes(text, { limits })) collect(contents, []);
+  return pieces.join("") + text.slice(done);
 
   function collect(node: Node | null, path: readonly string[]): void {
     if (!isMap(node)) return;
@@ -170,7 +161,10 @@ export function replaceValues(text: string, choose: (path: readonly string[]) =>
       const [from, to] = [offsetOf(value), value.range[1]];
       if (by === undefined) collect(value, below);
       // An empty value has nothing to hide, and replacing it would glue text to the colon.
-      else if (to > from) edits.push({ from, to, by });
+      else if (to > from) {
+        pieces.push(text.slice(done, from), by, text[to - 1] === "\n" ? "\n" : "");
+        done = to;
+      }
     }
   }
 }

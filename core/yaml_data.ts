@@ -22,12 +22,16 @@ interface Converted {
  * Python's `str` writes them (`1.0` stays `1.0`, true is `True`); nulls stay null.
  */
 export function toData(parsed: ParsedYaml, asText: readonly string[] = []): unknown {
-  return new Converter(parsed.fail).document(parsed.document.contents, asText);
+  return new Converter(parsed.fail).document(parsed.contents, asText);
 }
 
 /** Character offset at which a node's value begins. */
 export function offsetOf(node: Node): number {
   return node.range?.[0] ?? 0;
+}
+
+function anchorOf(node: Node & { anchor?: string }): string | undefined {
+  return node.anchor;
 }
 
 type Item = (node: Node | null) => unknown;
@@ -56,6 +60,8 @@ class Converter {
   }
 
   #data(node: Node | null): unknown {
+    // Nobody comes back to a node without a name.
+    if (node !== null && !isAlias(node) && anchorOf(node) === undefined) return this.#own(node);
     return this.#convert(node).value;
   }
 
@@ -69,10 +75,14 @@ class Converter {
       return known;
     }
     const before = this.#expanded;
-    const value = isScalar(node) ? this.#scalar(node).value : this.#collection(node);
+    const value = this.#own(node);
     const result = { value, weight: this.#expanded - before };
     this.#done.set(node, result);
     return result;
+  }
+
+  #own(node: Node): unknown {
+    return isScalar(node) ? this.#scalar(node).value : this.#collection(node);
   }
 
   #collection(node: Node): unknown {
@@ -80,7 +90,7 @@ class Converter {
     if (!isSeq(node)) return this.#fail("found an unknown node", offsetOf(node));
     this.#enter(node, "seq");
     const items = (node.items as Node[]).map((item) => this.#data(item));
-    this.#open.delete(node);
+    if (anchorOf(node) !== undefined) this.#open.delete(node);
     return items;
   }
 
@@ -99,7 +109,7 @@ class Converter {
       if (own.has(name)) this.#fail(`found duplicate key ${pyRepr(name)}`, offsetOf(key));
       own.set(name, sections.includes(name) ? this.#section(value) : item(value));
     }
-    this.#open.delete(node);
+    if (anchorOf(node) !== undefined) this.#open.delete(node);
     // fromEntries defines its keys, so `__proto__` is a key like any other.
     return Object.fromEntries([...[...merged].filter(([name]) => !own.has(name)), ...own]);
   }
@@ -136,12 +146,12 @@ class Converter {
     return target;
   }
 
-  #enter(node: Node & { tag?: string }, kind: "map" | "seq"): void {
+  #enter(node: Node & { tag?: string; anchor?: string }, kind: "map" | "seq"): void {
     const tag = node.tag ?? "";
     if (tag !== "" && tag !== `${TAG_PREFIX}${kind}` && tag !== "!") this.#badTag(tag, node);
     this.#anchor(node);
     this.#grow(16, node);
-    this.#open.add(node);
+    if (node.anchor !== undefined) this.#open.add(node);
   }
 
   #scalar(node: Scalar): ScalarValue {

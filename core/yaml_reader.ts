@@ -1,27 +1,43 @@
 /**
  * YAML text to nodes under limits: size, nesting, tokens; faults in PyYAML's words with line and column (domain.md
- * §1.1). The parser is the `yaml` package's. What nodes mean is yaml_data.ts's; the doors are in yaml.ts. Pure.
+ * §1.1). What nodes mean is yaml_data.ts's; the doors are in yaml.ts. Pure.
  */
-import { Composer, type Document, Lexer, LineCounter, type ParsedNode, Parser } from "yaml";
+import { Composer, type Document, Lexer, type Node, type ParsedNode, Parser } from "yaml";
 import { type ErrorCode, SkyError } from "./errors.ts";
 
-export const MAX_YAML_LENGTH = 10 * 1024 * 1024;
 export const MAX_YAML_DEPTH = 100;
-/** About a second of parsing; a task of 50,000 lines stays below it. */
-const MAX_TOKENS = 500_000;
+const MB = 1024 * 1024;
+
+/** How much is read before giving up. */
+export interface YamlLimits {
+  /** Megabytes of text. */
+  readonly size: number;
+  /** Keys, values, spaces, punctuation, line ends: a microsecond or two each. */
+  readonly tokens: number;
+}
+
+/** Up to two seconds: for a process of one user. */
+export const PATIENT: YamlLimits = { size: 10, tokens: 500_000 };
+/** Up to 0.1 s, for the server's one thread. 5,000 variables are 40,000 tokens. */
+export const HURRIED: YamlLimits = { size: 2, tokens: 50_000 };
 
 export interface YamlOptions {
   /** The file's name in error texts. Default `<unicode string>`, as PyYAML says. */
   readonly name?: string;
   /** Error code of malformed text. Default invalid_task. */
   readonly code?: ErrorCode;
+  /** Default PATIENT. */
+  readonly limits?: YamlLimits;
   /** Top-level keys whose values become text as Python's `str` writes them: `1.0` stays `1.0`. Nulls stay null. */
   readonly asText?: readonly string[];
 }
 
 /** A parsed document with everything needed to convert it or to find its nodes in the text. */
 export interface ParsedYaml {
-  readonly document: Document.Parsed;
+  /** An empty document may have none. */
+  readonly contents: Node | null;
+  /** Offset in the text at which the document begins. */
+  readonly start: number;
   readonly fail: (problem: string, offset: number) => never;
 }
 
@@ -32,20 +48,18 @@ const FORBIDDEN = /[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-
 
 /** Parses all documents to nodes. Throws one line with line and column, both counted from 1. */
 export function readNodes(text: string, options: YamlOptions = {}): ParsedYaml[] {
-  const { name = "<unicode string>", code = "invalid_task" } = options;
-  const lines = new LineCounter();
-  lines.addNewLine(0);
+  const { name = "<unicode string>", code = "invalid_task", limits = PATIENT } = options;
   const refuse = (problem: string): never => {
     throw new SkyError(code, `Invalid YAML: ${problem} in "${name}"`, { details: { yaml: problem } });
   };
   const fail: Fail = (problem, offset) => {
-    const { line, col } = lines.linePos(offset);
-    const place = `in "${name}", line ${line}, column ${col}`;
+    const before = text.slice(0, offset).split("\n");
+    const place = `in "${name}", line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
     throw new SkyError(code, `Invalid YAML: ${problem} ${place}`, {
       details: { yaml: `${problem} ${place}` },
     });
   };
-  if (text.length > MAX_YAML_LENGTH) refuse("the text is larger than 10 MB");
+  if (text.length > limits.size * MB) refuse(`the text is larger than ${limits.size} MB`);
   const forbidden = FORBIDDEN.exec(text);
   if (forbidden !== null) {
     const point = forbidden[0].codePointAt(0) ?? 0;
@@ -54,15 +68,18 @@ export function readNodes(text: string, options: YamlOptions = {}): ParsedYaml[]
       `unacceptable character #x${hex}: special characters are not allowed, position ${forbidden.index}`,
     );
   }
-  return [...composed(text, lines, fail)].map((document) => ({ document, fail }));
+  return Array.from(
+    composed(text, limits.tokens, fail),
+    ({ contents, range }) => ({ contents, start: range[0], fail }),
+  );
 }
 
-function* composed(text: string, lines: LineCounter, fail: Fail): Generator<Document.Parsed> {
-  const parser = new Parser(lines.addNewLine);
+function* composed(text: string, maxTokens: number, fail: Fail): Generator<Document.Parsed> {
+  const parser = new Parser();
   const composer = strictComposer(fail);
   let tokens = 0;
   for (const lexeme of new Lexer().lex(text)) {
-    if (++tokens > MAX_TOKENS) fail(`more than ${MAX_TOKENS} tokens`, parser.offset);
+    if (++tokens > maxTokens) fail(`more than ${maxTokens} tokens`, parser.offset);
     for (const token of parser.next(lexeme)) yield* checked(composer.next(token), fail);
     // The stack holds the document, the collections that are open and at most one scalar.
     if (parser.stack.length > MAX_YAML_DEPTH + 2) {

@@ -45,7 +45,12 @@ export async function run(entry: Entry, around: Surroundings): Promise<void> {
     return;
   }
   entry.phase = "running";
-  const file = around.options.logs.open(requestLogPath(around.options.folder, entry.id));
+  // With its seed at hand it was submitted to this process and never ran: it can have no log yet.
+  const isNew = entry.seed !== null;
+  const file = around.options.logs.open(requestLogPath(around.options.folder, entry.id), {
+    ended: false,
+    isNew,
+  });
   const outcome = await attempt(entry, around, file);
   entry.phase = "settling";
   await settle(entry, around, { outcome, file });

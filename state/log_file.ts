@@ -49,12 +49,15 @@ export class LogFiles {
     this.#onDiskFull = options.onDiskFull ?? (() => {});
   }
 
-  /** The log at `path`, which need not exist yet. `ended`: it is final, followers finish at its end. */
-  open(path: string, options: { ended: boolean } = { ended: false }): LogFile {
+  /**
+   * The log at `path`, which need not exist yet; `isNew`: it surely does not, so it is not looked for. `ended`: it is
+   * final, followers finish at its end.
+   */
+  open(path: string, options: { ended: boolean; isNew?: boolean } = { ended: false }): LogFile {
     let file = this.#files.get(path);
     if (file === undefined) {
       file = new LogFile(path, {
-        ended: options.ended,
+        ...options,
         onDiskFull: this.#onDiskFull,
         onIdle: (idle) => {
           if (this.#files.get(path) === idle) this.#files.delete(path);
@@ -112,13 +115,13 @@ export class LogFile {
 
   constructor(
     path: string,
-    options: { ended: boolean; onDiskFull: () => void; onIdle: (file: LogFile) => void },
+    options: { ended: boolean; isNew?: boolean; onDiskFull: () => void; onIdle: (file: LogFile) => void },
   ) {
     this.path = path;
     this.#onDiskFull = options.onDiskFull;
     this.#onIdle = options.onIdle;
     this.#ending = this.#ended = options.ended;
-    this.#size = sizeOf(path);
+    this.#size = options.isNew === true ? 0 : sizeOf(path);
   }
 
   /** Bytes in the file: what a follower can get now. */
@@ -128,7 +131,7 @@ export class LogFile {
 
   /** Bytes of the file from an offset, at most `limit`; fewer at its end. */
   read(offset: number, limit: number): Promise<Uint8Array> {
-    return readRange(this.path, { position: offset, limit });
+    return readRange(this.path, { position: offset, limit: Math.min(limit, this.#size - offset) });
   }
 
   /** Add bytes at the end, in order. Returns at once: a fast producer waits for `flush()` between pieces. */

@@ -13,9 +13,9 @@ export function validateRoutes(app: Hono<AppEnv>, deps: Deps): void {
   app.post("/validate", async (c) => {
     const json = await readJson(c.req.raw, deps.limits);
     const body = checked("body", () => parseBody(ValidateBody, splitEnvelope(json).own));
-    const { parseDag } = await import("../../core/task_yaml.ts");
+    const { HURRIED, parseDag } = await import("../../core/task_yaml.ts");
     try {
-      parseDag(body.dag);
+      parseDag(body.dag, { limits: HURRIED });
       const name = body.request_options?.cluster_name ?? null;
       if (name !== null) checkClusterName(name);
       return c.json(null);

@@ -6,14 +6,14 @@ import type { Context } from "../../core/context.ts";
 import { SkyError } from "../../core/errors.ts";
 import type { Resources } from "../../core/resources.ts";
 import type { Dag, Task } from "../../core/task.ts";
-import { mapLocalPaths, parseDag } from "../../core/task_yaml.ts";
+import { HURRIED, mapLocalPaths, parseDag } from "../../core/task_yaml.ts";
 import { join } from "@std/path";
 import type { StoredExtras } from "../submit.ts";
 import type { World } from "./handler.ts";
 
-/** The DAG of a text. Throws invalid_task, invalid_argument. */
+/** The DAG of a text, within the server's limits. Throws invalid_task, invalid_argument. */
 export function dagOf(text: string): Dag {
-  const dag = parseDag(text);
+  const dag = parseDag(text, { limits: HURRIED });
   return { ...dag, tasks: dag.tasks.map(withLocalCloud) };
 }
 

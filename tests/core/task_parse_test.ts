@@ -297,3 +297,20 @@ Deno.test("checkTask repeats the checks that programs can get around", () => {
     "Cloud must be specified when image_id is provided.",
   );
 });
+
+Deno.test("parseTask bounds what variables expand to and how many unknown fields it tells", () => {
+  const mounts = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`/m${i}`, "$A".repeat(10)]));
+  const task = (length: number) => ({ envs: { A: "x".repeat(length) }, file_mounts: mounts });
+  assertEquals(Object.values(parseTask(task(10)).fileMounts)[0], "x".repeat(100));
+  assertRefuses(
+    () => parseTask(task(1000)),
+    "invalid_argument",
+    "Environment variables expand to more than 4 MB in one section.",
+  );
+  const unknown = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`zzz${i}`, i]));
+  assertRefuses(
+    () => parseTask(unknown),
+    "invalid_task",
+    /^(?:(?:Invalid task YAML: )?Found unsupported field 'zzz\d+'\. ?){20}$/,
+  );
+});

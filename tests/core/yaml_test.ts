@@ -178,6 +178,7 @@ Deno.test("parse takes 10 MB and refuses more", () => {
   quickly(fill("a", 10 * MB + 1), /^Invalid YAML: the text is larger than 10 MB in "<unicode string>"$/);
   quickly(fill("- a\n", 10 * MB), /more than 500000 tokens/);
   quickly(`a: [${fill("1,", 9 * MB)}]`, /more than 500000 tokens/);
+  quickly(`a: &b [${fill("1,", 9 * MB)}]`, /more than 500000 tokens/);
   quickly(fill("a: &a *a\n", 9 * MB), /./);
 });
 

@@ -251,3 +251,17 @@ Deno.test("LogFile tries again by itself, and ends although the disk stays full"
     assertEquals(logs.size, 0);
   });
 });
+
+Deno.test("LogFiles.open believes that a log is new, and LogFile.read gives no more than there is", async () => {
+  await withLogs(async (logs, path) => {
+    const log = logs.open(path, { ended: false, isNew: true });
+    assertEquals(log.size(), 0);
+    assertEquals((await log.read(0, 1024 * 1024)).length, 0);
+    log.append(encode("one\ntwo\n"));
+    await log.flush();
+    assertEquals(new TextDecoder().decode(await log.read(4, 1024 * 1024 * 1024)), "two\n");
+    assertEquals((await log.read(100, 10)).length, 0);
+    assert(logs.open(path, { ended: false, isNew: true }) === log);
+    assertEquals(log.size(), 8);
+  });
+});

@@ -120,6 +120,12 @@ Deno.test("validate: null for a good task, 400 with an exception for a bad one",
   ]);
   assertEquals((await validate("nonsense: 1\n")).status, 400);
   assertEquals((await validate("run: x\n", "bad name!")).json.detail.type, "InvalidClusterNameError");
+  const variables = (count: number) =>
+    `envs:\n${Array.from({ length: count }, (_, i) => `  K${i}: v${i}\n`).join("")}run: x\n`;
+  assertEquals((await validate(variables(5_000))).status, 200);
+  const large = await validate(variables(20_000));
+  assertEquals(large.status, 400);
+  assertStringIncludes(large.json.detail.message, "more than 50000 tokens");
   const none = await rig.post("/validate", { dag: "run: x" });
   assertEquals(none.status, 422);
   await none.body?.cancel();

@@ -1,8 +1,10 @@
 /** The pump alone: waiting, heartbeats, ends, cuts, readers that leave. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { join } from "@std/path";
 import { encodeControl } from "../../../api/frames.ts";
 import { consoleEncoder } from "../../../server/streams/encoder.ts";
+import { LogFiles } from "../../../state/log_file.ts";
 import { type LogSource, type OpenStream, pump } from "../../../server/streams/pump.ts";
 
 const utf8 = new TextEncoder();
@@ -142,4 +144,54 @@ Deno.test("pump does not pile up heartbeats for a reader that does not read", as
   await reader.cancel();
   assert(made.closed === 1);
   await made.log.closed.catch(() => {});
+});
+
+Deno.test("pump rests at a log's end: it asks again when the log has grown or ended, and not before", async () => {
+  const folder = await Deno.makeTempDir();
+  const logs = new LogFiles();
+  try {
+    const log = logs.open(join(folder, "a.log"));
+    log.append(utf8.encode("history\n"));
+    await log.flush();
+    let takes = 0;
+    const open = (signal: AbortSignal) => {
+      const reader = log.reader({ offset: 0, signal });
+      const take: typeof reader.take = (wake) => {
+        takes++;
+        return reader.take(wake);
+      };
+      return Promise.resolve({ log: { take, leave: () => reader.leave() }, offset: 0 });
+    };
+    const { source, open: streams } = rig({ open });
+    // Heartbeats are asked for all the time, and must not make it look at the log.
+    const reader = pump(source, consoleEncoder(), { beatMs: 5, pollMs: 5, open: streams }).getReader();
+    const texts: string[] = [];
+    const reading = (async () => {
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        const text = new TextDecoder().decode(read.value);
+        if (text !== HEARTBEAT) texts.push(text);
+      }
+    })();
+    const seen = async (count: number) => {
+      const late = performance.now() + 5_000;
+      while (texts.length < count && performance.now() < late) await delay(5);
+      assertEquals(texts.length, count);
+    };
+    await seen(1);
+    const before = takes;
+    await delay(200);
+    // One look may still be under way; each heartbeat taken costs one more.
+    assert(takes - before <= 200 / 5 + 5, `${takes - before} looks at a log that did not grow`);
+    log.append(utf8.encode("live\n"));
+    await seen(2);
+    await log.end();
+    await reading;
+    assertEquals(texts.join(""), "history\nlive\n");
+    const after = takes;
+    await delay(50);
+    assertEquals(takes, after);
+  } finally {
+    await logs.close();
+    await Deno.remove(folder, { recursive: true });
+  }
 });
