@@ -1,4 +1,5 @@
 /** Small acts on bytes and files that Deno leaves to its callers. */
+import { isDiskFull } from "../state/faults.ts";
 
 /** One array of all; a single one is returned as it is. */
 export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
@@ -37,6 +38,17 @@ export async function fileSize(path: string): Promise<number> {
     return (await Deno.stat(path)).size;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+/** False if the disk is full. */
+export async function unlessFull(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (isDiskFull(error)) return false;
     throw error;
   }
 }

@@ -16,7 +16,7 @@ import { rereadFrom } from "./gang.ts";
 import { jobNodes, type JobPlace } from "./job_spec.ts";
 import { JobLog, logPath } from "./merge.ts";
 import { demandOf, type Held, place, shareOf } from "./queue.ts";
-import { orAborted, patiently } from "./waiting.ts";
+import { orAborted, patiently, quiet } from "./waiting.ts";
 
 export interface KeeperOptions {
   readonly cluster: ClusterRecord;
@@ -292,11 +292,4 @@ function heldBy(job: JobRecord, gpus: number): Held | null {
 
 function hasSetup(job: JobRecord): boolean {
   return (JSON.parse(job.spec) as { setup: string | null }).setup !== null;
-}
-
-/** A promise whose rejection nobody has to hear. */
-function quiet(): PromiseWithResolvers<void> {
-  const resolvers = Promise.withResolvers<void>();
-  resolvers.promise.catch(() => {});
-  return resolvers;
 }

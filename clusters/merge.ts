@@ -6,9 +6,8 @@
  */
 import { delay } from "@std/async/delay";
 import { join } from "@std/path";
-import { isDiskFull } from "../state/faults.ts";
 import type { LogFile, LogFiles } from "../state/log_file.ts";
-import { fileSize, joinBytes, readText, writeAll } from "./disk.ts";
+import { fileSize, joinBytes, readText, unlessFull, writeAll } from "./disk.ts";
 import { Marks } from "./marks.ts";
 import { decodeRecords, encodeRecord, type IndexRecord, lengthOf, type SourceState } from "./merge_index.ts";
 import { planRecovery, type Reread } from "./merge_recover.ts";
@@ -215,7 +214,7 @@ export class JobLog implements AsyncDisposable {
     this.#unflushed += bytes.length;
     if (this.#indexSize < INDEX_LIMIT) return;
     await this.#flush();
-    await this.#checkpoint();
+    await this.#patiently(() => this.#replaceIndex());
   }
 
   async #flush(): Promise<void> {
@@ -244,10 +243,6 @@ export class JobLog implements AsyncDisposable {
     if (await unlessFull(() => this.#replaceIndex())) return;
     if (await fileSize(this.#indexPath) > length) await Deno.truncate(this.#indexPath, length);
     this.#indexSize = length;
-  }
-
-  async #checkpoint(): Promise<void> {
-    await this.#patiently(() => this.#replaceIndex());
   }
 
   async #replaceIndex(): Promise<void> {
@@ -289,17 +284,6 @@ export class JobLog implements AsyncDisposable {
     // The caller sees the failure; the next in line must not.
     this.#turn = result.then(() => {}, () => {});
     return result;
-  }
-}
-
-/** False if the disk is full. */
-async function unlessFull(work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (isDiskFull(error)) return false;
-    throw error;
   }
 }
 

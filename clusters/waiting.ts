@@ -41,3 +41,10 @@ export async function within(ms: number, work: Promise<unknown>): Promise<void> 
     clearTimeout(timer);
   }
 }
+
+/** A promise whose rejection nobody has to hear. */
+export function quiet(): PromiseWithResolvers<void> {
+  const resolvers = Promise.withResolvers<void>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
+}
