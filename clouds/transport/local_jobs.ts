@@ -208,9 +208,13 @@ export async function killAllLocalJobs(
   await endProcesses({ leaders, mark, hunt: true, folder }, options);
 }
 
+/** No file of ours is bigger. A job may have put anything in its place. */
+const LARGEST = 1 << 12;
+
 async function textOf(path: string): Promise<string | null> {
   try {
-    return await Deno.readTextFile(path);
+    const info = await Deno.stat(path);
+    return info.isFile && info.size <= LARGEST ? await Deno.readTextFile(path) : null;
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;

@@ -75,17 +75,11 @@ export function spawnSession(
  * ended and proven gone before this rejects with the signal's reason (or timeout, if that can't be proven).
  */
 export async function runProcess(argv: readonly string[], options: ProcessOptions): Promise<RunResult> {
-  options.signal.throwIfAborted();
-  const record = options.processes === null ? "" : join(options.processes, crypto.randomUUID());
-  if (options.processes !== null) await Deno.mkdir(options.processes, { recursive: true, mode: 0o700 });
-  options.signal.throwIfAborted();
-  const child = spawnSession(RECORD_CHILD, [record, String(Deno.pid), ...argv], {
-    env: record === "" ? options.env : { ...options.env, [MARK]: record },
-    cwd: options.cwd,
-    stdin: options.stdin === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-  });
+  const { child, record } = await spawnRecorded(
+    argv,
+    options,
+    options.stdin === undefined ? "null" : "piped",
+  );
   // Still unwaited-for at this moment, so the pid can be no other's.
   const id = identify(child.pid);
   const limit = options.maxOutput ?? MAX_OUTPUT;
@@ -114,6 +108,60 @@ export async function runProcess(argv: readonly string[], options: ProcessOption
     options.signal.removeEventListener("abort", onAbort);
     await Promise.all([out.cancel(), err.cancel(), input?.cancel()]);
   }
+}
+
+async function spawnRecorded(
+  argv: readonly string[],
+  options: ProcessOptions,
+  stdin: "null" | "piped",
+): Promise<{ child: Deno.ChildProcess; record: string; id: ProcessId | null }> {
+  options.signal.throwIfAborted();
+  const record = options.processes === null ? "" : join(options.processes, crypto.randomUUID());
+  if (options.processes !== null) await Deno.mkdir(options.processes, { recursive: true, mode: 0o700 });
+  options.signal.throwIfAborted();
+  const child = spawnSession(RECORD_CHILD, [record, String(Deno.pid), ...argv], {
+    env: record === "" ? options.env : { ...options.env, [MARK]: record },
+    cwd: options.cwd,
+    stdin,
+    stdout: "piped",
+    stderr: "piped",
+  });
+  // Still unwaited-for at this moment, so the pid can be no other's.
+  return { child, record, id: identify(child.pid) };
+}
+
+/** A program whose input and outputs are the caller's to carry. Every stream must be ended or cancelled by them. */
+export interface OpenProcess {
+  readonly stdin: WritableStream<Uint8Array>;
+  readonly stdout: ReadableStream<Uint8Array>;
+  readonly stderr: ReadableStream<Uint8Array>;
+  /** Its exit code; never rejects. */
+  readonly ended: Promise<number>;
+  /** End its session, at once, and prove it. Throws timeout like `endProcesses`. */
+  end(): Promise<void>;
+}
+
+/** Start a program and leave it running. The signal counts only until it is started; `end` is for later. */
+export async function openProcess(
+  argv: readonly string[],
+  options: Omit<ProcessOptions, "stdin" | "maxOutput" | "graceMs">,
+): Promise<OpenProcess> {
+  const { child, record, id } = await spawnRecorded(argv, options, "piped");
+  const ended = child.status.then(async ({ code }) => {
+    if (!groupExists(child.pid)) await forget(record);
+    return code;
+  });
+  return {
+    stdin: child.stdin,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    ended,
+    async end() {
+      await endProcesses(quarryOf(id === null ? [] : [id], record), { graceMs: 0 });
+      await ended;
+      await forget(record);
+    },
+  };
 }
 
 /** In the environment of a request's children: whose they are, should their leader be gone. */

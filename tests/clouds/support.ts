@@ -28,13 +28,16 @@ export interface TestNode {
   readonly root: string;
   readonly cluster: string;
   readonly home: string;
-  readonly runner: LocalRunner;
+  readonly runner: CommandRunner;
   readonly notes: string[];
   /** Run a script as a phase of a job to its end. */
   job(script: string, options?: Partial<JobStart>): Promise<{ state: JobState; output: string }>;
   output(logDir: string, phase?: JobPhase): Promise<string>;
   file(path: string): Promise<string | null>;
 }
+
+/** Gives a test its own node and takes it away. */
+export type WithNode = (work: (node: TestNode) => Promise<void>) => Promise<void>;
 
 export interface NodeOptions {
   readonly env?: Env;
@@ -70,16 +73,20 @@ export function makeNode(root: string, options: NodeOptions = {}): TestNode {
     avoid: [join(root, "cluster")],
     note: (text) => notes.push(text),
   });
+  return nodeOf({ root, cluster, home, runner, notes });
+}
+
+/** What tests do with a runner whose node is a directory of this machine. */
+export function nodeOf(
+  parts: Pick<TestNode, "root" | "cluster" | "home" | "runner" | "notes">,
+): TestNode {
+  const { runner, home } = parts;
   const output = async (logDir: string, phase: JobPhase = "run") => {
     const bytes = await runner.readOutput(logDir, phase, { offset: 0, limit: 1 << 26, signal });
     return new TextDecoder().decode(bytes);
   };
   return {
-    root,
-    cluster,
-    home,
-    runner,
-    notes,
+    ...parts,
     output,
     async job(script, options = {}) {
       const start = {
