@@ -1,16 +1,21 @@
 /**
  * Runs the tests and ends with the plain line `N passed, N failed, N skipped`.
  *
- *   deno task test                 compile the binary, then unit, end-to-end and 20 chaos cycles
+ *   deno task test                 compile the binary, then unit, end-to-end, chaos, fleet and official
  *   deno task test tests/core      only these files or folders, nothing compiled
  *
  * The binary under test is made from Deno's base, or from the pinned npm base where that can't be downloaded.
+ * tests/fleet runs in a sandbox (sandbox.ts); where that can't be, one line says why and counts as skipped.
  */
 import { dirname, fromFileUrl, join, resolve } from "@std/path";
 import { compile } from "./compile.ts";
+import { inSandbox, type Sandboxed, whyNoSandbox } from "./sandbox.ts";
 
 const root = resolve(dirname(fromFileUrl(import.meta.url)), "..");
 const write = (text: string) => Deno.stdout.write(new TextEncoder().encode(text));
+
+/** Folders below tests/ that are no unit tests. */
+const OWN_PHASE = ["e2e", "chaos", "fleet", "official", "support"];
 
 interface Counts {
   passed: number;
@@ -18,30 +23,54 @@ interface Counts {
   skipped: number;
 }
 
-async function runTests(
-  paths: readonly string[],
-  options: { parallel: boolean; env?: Record<string, string> },
-) {
+interface RunOptions {
+  readonly parallel: boolean;
+  readonly env?: Record<string, string>;
+  readonly sandbox?: boolean;
+}
+
+async function runTests(paths: readonly string[], options: RunOptions): Promise<Counts> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
-  const { code } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "test",
-      "-A",
-      "--no-check",
-      ...(options.parallel ? ["--parallel"] : []),
-      `--junit-path=${report}`,
-      ...paths,
-    ],
+  const program = Deno.execPath();
+  const args = [
+    "test",
+    "-A",
+    "--no-check",
+    ...(options.parallel ? ["--parallel"] : []),
+    `--junit-path=${report}`,
+    ...paths,
+  ];
+  const direct: Sandboxed = { program, args, env: {}, sweep: () => Promise.resolve() };
+  const run = options.sandbox === true ? inSandbox(program, args) : direct;
+  const { code } = await new Deno.Command(run.program, {
+    args: [...run.args],
     cwd: root,
-    env: options.env ?? {},
+    env: { ...run.env, ...options.env },
     stdout: "inherit",
     stderr: "inherit",
   }).output();
+  await run.sweep();
   const counts = readReport(await Deno.readTextFile(report));
   await Deno.remove(report);
   // A crash outside of any test (a leak, a syntax error) shows in the exit code alone.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
   return counts;
+}
+
+/** Tests that need machines of their own. */
+async function runFleet(paths: readonly string[], env: Record<string, string>): Promise<Counts> {
+  const reason = await whyNoSandbox();
+  // They wait far more than they compute: twice as many at once as there are cores.
+  const jobs = { DENO_JOBS: String(navigator.hardwareConcurrency * 2) };
+  if (reason === null) {
+    return await runTests(paths, { parallel: true, sandbox: true, env: { ...jobs, ...env } });
+  }
+  await write(`\nskipped: ${paths.join(", ")}: ${reason}\n`);
+  return { passed: 0, failed: 0, skipped: 1 };
+}
+
+async function isThere(folder: string): Promise<boolean> {
+  return await Deno.stat(join(root, folder)).then(() => true, () => false);
 }
 
 /** Counts of a JUnit report: its root element's attributes. */
@@ -77,19 +106,24 @@ const add = (counts: Counts) => {
   total.failed += counts.failed;
   total.skipped += counts.skipped;
 };
+const ofFleet = (path: string) => /^(\.\/)?tests\/fleet(\/|$)/.test(path);
 if (chosen.length > 0) {
-  add(await runTests(chosen, { parallel: true }));
+  const plain = chosen.filter((path) => !ofFleet(path));
+  const fleet = chosen.filter(ofFleet);
+  if (plain.length > 0) add(await runTests(plain, { parallel: true }));
+  if (fleet.length > 0) add(await runFleet(fleet, {}));
 } else {
   const sky = await binary();
   const unit = [];
   for await (const entry of Deno.readDir(join(root, "tests"))) {
-    if (entry.isDirectory && !["e2e", "chaos", "support"].includes(entry.name)) {
-      unit.push(`tests/${entry.name}`);
-    }
+    if (entry.isDirectory && !OWN_PHASE.includes(entry.name)) unit.push(`tests/${entry.name}`);
   }
+  const env = { SKY_BINARY: sky };
   add(await runTests(unit.sort(), { parallel: true }));
-  add(await runTests(["tests/e2e"], { parallel: true, env: { SKY_BINARY: sky } }));
-  add(await runTests(["tests/chaos"], { parallel: false, env: { SKY_BINARY: sky } }));
+  add(await runTests(["tests/e2e"], { parallel: true, env }));
+  add(await runTests(["tests/chaos"], { parallel: false, env }));
+  add(await runFleet(["tests/fleet"], env));
+  if (await isThere("tests/official")) add(await runTests(["tests/official"], { parallel: false, env }));
 }
 await write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 Deno.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

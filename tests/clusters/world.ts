@@ -69,7 +69,7 @@ export class World {
     );
     const room = await openRoom({
       database,
-      clouds: { names: [...this.clouds.keys()], load: (name) => all.load(name) },
+      clouds: { names: [...this.clouds.keys()], load: (name) => all.load(name), loaded: all.loaded },
       logs,
       home,
       config: {},

@@ -147,28 +147,28 @@ export class FakeCloud implements Cloud {
 
   inspect(handle: Handle, _ctx: CloudContext): Promise<readonly NodeInfo[]> {
     if (this.unreachable !== null) return Promise.reject(this.unreachable);
-    return Promise.resolve(this.nodes(handle).map((node) => node.info()));
+    return Promise.resolve(this.nodesBehind(handle).map((node) => node.info()));
   }
 
   capacity(handle: Handle, _ctx: CloudContext): Promise<readonly NodeCapacity[]> {
     if (this.unreachable !== null) return Promise.reject(this.unreachable);
-    return Promise.resolve(this.nodes(handle).map(() => this.nodeCapacity));
+    return Promise.resolve(this.nodesBehind(handle).map(() => this.nodeCapacity));
   }
 
   runners(handle: Handle, _ctx: CloudContext): readonly CommandRunner[] {
-    return this.nodes(handle).map((node) => node.runner());
+    return this.nodesBehind(handle).map((node) => node.runner());
   }
 
   async terminate(handle: Handle, ctx: CloudContext): Promise<void> {
     this.acts.push(`terminate ${nameOf(handle)}`);
-    for (const node of this.nodes(handle)) node.die("gone");
+    for (const node of this.nodesBehind(handle)) node.die("gone");
     await this.onTerminate(handle, ctx);
     this.machines.delete(nameOf(handle));
   }
 
   stop(handle: Handle, _ctx: CloudContext): Promise<void> {
     this.acts.push(`stop ${nameOf(handle)}`);
-    for (const node of this.nodes(handle)) node.die("stopped");
+    for (const node of this.nodesBehind(handle)) node.die("stopped");
     return Promise.resolve();
   }
 
@@ -177,7 +177,7 @@ export class FakeCloud implements Cloud {
   }
 
   /** The nodes behind a handle, head first. */
-  nodes(handle: Handle): FakeNode[] {
+  nodesBehind(handle: Handle): FakeNode[] {
     return this.machines.get(nameOf(handle)) ?? [];
   }
 
@@ -229,10 +229,15 @@ export class FakeProcess {
   readonly #chunks: Uint8Array[] = [];
   #size = 0;
   readonly #file: string;
+  readonly #home: string;
   readonly #changed: () => void;
+  readonly #lines: readonly string[];
+  #next = 0;
 
   constructor(start: JobStart, options: { pid: number; home: string; changed: () => void }) {
     this.start = start;
+    this.#home = options.home;
+    this.#lines = start.script.split("\n");
     this.pid = options.pid;
     this.#changed = options.changed;
     this.#file = join(options.home, "sky_logs", start.logDir, start.output);
@@ -274,16 +279,40 @@ export class FakeProcess {
     return out;
   }
 
-  /** Understands lines of `echo TEXT`, `exit N`, `hang`, `env NAME`; ends with 0 after the last. */
+  /**
+   * Understands lines of `echo TEXT`, `exit N`, `hang`, `env NAME`, and with files of the node's HOME `save FILE
+   * TEXT`, `show FILE` and `await FILE` (until a file of that name is uploaded); `rank N WORDS` does so on one node
+   * only. Ends with 0 after the last.
+   */
   runScript(): void {
-    for (const line of this.start.script.split("\n")) {
-      const [word, ...rest] = line.trim().split(" ");
-      if (word === "echo") this.print(rest.join(" ") + "\n");
-      if (word === "env") this.print(`${rest[0]}=${this.start.env[rest[0] ?? ""] ?? "<unset>"}\n`);
-      if (word === "exit") return this.exit(Number(rest[0]));
-      if (word === "hang") return;
+    for (; this.alive && this.#next < this.#lines.length; this.#next++) {
+      if (!this.#does(this.#lines[this.#next]!.trim().split(" "))) return;
     }
     this.exit(0);
+  }
+
+  /** False: it waits there. */
+  #does([word, ...rest]: readonly string[]): boolean {
+    const [first = ""] = rest;
+    const file = () => join(this.#home, first);
+    if (word === "rank") return this.start.env["SKYPILOT_NODE_RANK"] !== first || this.#does(rest.slice(1));
+    if (word === "echo") this.print(rest.join(" ") + "\n");
+    if (word === "env") this.print(`${first}=${this.start.env[first] ?? "<unset>"}\n`);
+    if (word === "save") Deno.writeTextFileSync(file(), rest.slice(1).join(" ") + "\n");
+    if (word === "show") this.print(Deno.readFileSync(file()));
+    if (word === "exit") this.exit(Number(first));
+    if (word === "await") return isThere(file());
+    return word !== "hang";
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
@@ -349,6 +378,7 @@ export class FakeNode {
           await this.#cloud.onUpload(this, target, options.signal);
           this.uploads.push({ source, target });
           await copy(source, this.#path(target));
+          for (const process of this.started) process.runScript(); // some may wait for the file
         }),
       download: (source, target) =>
         guard(async () => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { gpuName, groupLimits, parseGpus, thisMachine } from "../../../clouds/local/machine.ts";
+import { gpuName, parseGpus } from "../../../clouds/gpus.ts";
+import { groupLimits, thisMachine } from "../../../clouds/local/machine.ts";
 import { processEnv, signal } from "../support.ts";
 
 Deno.test("gpuName gives canonical names", () => {
