@@ -122,11 +122,25 @@ export interface WireHandle {
   docker_user: null;
   is_grpc_enabled: boolean;
   ssh_user: string | null;
+  /** Ours: HOME of each node where it is not the login user's own. */
+  node_homes?: (string | null)[];
+}
+
+/** How to log in by ssh (wire.md §6.6). Holds a secret. */
+export interface CredentialsView {
+  ssh_user: string;
+  /** Where the client is to keep the key. */
+  ssh_private_key: string;
+  /** PEM; null: the caller's own keys. */
+  ssh_private_key_content: string | null;
+  ssh_control_name: string;
+  ssh_proxy_command: string | null;
 }
 
 export interface LaunchResult {
   job_id: number | null;
   handle: WireHandle | null;
+  credentials?: CredentialsView;
 }
 
 /** One cluster of `sky status` (wire.md §6.6). Times are whole unix seconds. */
@@ -144,6 +158,7 @@ export interface ClusterView {
   nodes: number;
   is_managed: boolean;
   handle?: WireHandle | null;
+  credentials?: CredentialsView;
   last_use: string;
   status_updated_at: number;
   resources_str: string | null;

@@ -209,12 +209,13 @@ export function decodeError(json: unknown): SkyError {
   const raw = json as Record<string, unknown>;
   const own = raw["sky"];
   const dict = typeof raw["object"] === "string" ? unpickled(raw["object"]) : raw;
-  const message = messageOf(raw, dict);
+  const message = messageOf(dict, raw);
   if (own !== null && typeof own === "object") {
     const { code, hint, details } = own as Partial<OwnPart>;
     if (isErrorCode(code)) return new SkyError(code, message, { hint, details });
   }
-  const type = String(raw["type"] ?? dict["type"] ?? "RuntimeError");
+  // The dict is what SkyPilot's client shows; the type beside it may be that of the cause.
+  const type = String(dict["type"] ?? raw["type"] ?? "RuntimeError");
   const code = CODES.get(type) ?? (type.startsWith("Storage") ? "storage" : "internal");
   const stacktrace = dict["stacktrace"];
   const details = {
@@ -238,8 +239,8 @@ function unpickled(base64: string): Record<string, unknown> {
   return value !== null && typeof value === "object" ? value as Record<string, unknown> : {};
 }
 
-function messageOf(raw: Record<string, unknown>, dict: Record<string, unknown>): string {
-  for (const source of [raw, dict]) {
+function messageOf(dict: Record<string, unknown>, raw: Record<string, unknown>): string {
+  for (const source of [dict, raw]) {
     if (typeof source["message"] === "string" && source["message"] !== "") return source["message"];
   }
   const args = dict["args"];

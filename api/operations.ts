@@ -5,6 +5,7 @@
  */
 import * as checks from "./checks.ts";
 import * as clusters from "./clusters.ts";
+import * as places from "./places.ts";
 import * as requests from "./requests.ts";
 import { type BodyOf, type InputOf, type ResultOf, row, type } from "./operation.ts";
 import { routes } from "./routes.ts";
@@ -136,6 +137,10 @@ export const operations = {
     body: checks.ManagedJobsBody,
     result: type<checks.ManagedJobsView>(),
   }),
+  managedJobsList: row(routes.managedJobsList, {
+    body: checks.ManagedJobsBody,
+    result: type<Record<string, unknown>[]>(),
+  }),
   pools: row(routes.pools, {
     body: checks.PoolNamesBody,
     result: type<Record<string, unknown>[]>(),
@@ -144,6 +149,13 @@ export const operations = {
     body: checks.ServiceNamesBody,
     result: type<Record<string, unknown>[]>(),
   }),
+  poolsUp: row(routes.poolsUp, { body: places.PoolsUpBody, result: type<null>(), lane: "long" }),
+  poolsDown: row(routes.poolsDown, { body: places.PoolsDownBody, result: type<null>(), lane: "long" }),
+  gpuAvailability: row(routes.gpuAvailability, {
+    body: places.GpuAvailabilityBody,
+    result: type<places.GpuAvailabilityView>(),
+  }),
+  nodeInfo: row(routes.nodeInfo, { body: places.NodeInfoBody, result: type<places.NodeInfoView>() }),
 } as const;
 
 export type Operations = typeof operations;

@@ -1,14 +1,31 @@
-/** Writing the few Python pickles that error objects need (wire.md §14.3), and base64. Reading: unpickle.ts. Pure. */
+/**
+ * Writing the Python pickles that SkyPilot's clients read (wire.md §14.3): plain data, and calls that make objects of
+ * it. And base64. Reading: unpickle.ts. Pure.
+ */
 import { SkyError } from "../core/errors.ts";
 
-/** What `dumpPickle` can write: JSON. */
+/** What `dumpPickle` can write: JSON, and objects made by a call. */
 export type PickleInput =
   | null
   | boolean
   | number
   | string
+  | PythonCall
   | readonly PickleInput[]
   | { readonly [key: string]: PickleInput };
+
+/** `module.name(**options)`, called by the reader. */
+export class PythonCall {
+  readonly module: string;
+  readonly name: string;
+  readonly options: { readonly [key: string]: PickleInput };
+
+  constructor(module: string, name: string, options: { readonly [key: string]: PickleInput }) {
+    this.module = module;
+    this.name = name;
+    this.options = options;
+  }
+}
 
 const utf8 = new TextEncoder();
 
@@ -29,7 +46,8 @@ function write(value: PickleInput, out: number[]): void {
     const bytes = utf8.encode(value);
     out.push(0x58, ...little(bytes.length));
     for (const byte of bytes) out.push(byte);
-  } else if (Array.isArray(value)) {
+  } else if (value instanceof PythonCall) writeCall(value, out);
+  else if (Array.isArray(value)) {
     out.push(0x5d);
     if (value.length === 0) return;
     out.push(0x28);
@@ -37,15 +55,33 @@ function write(value: PickleInput, out: number[]): void {
     out.push(0x65);
   } else {
     out.push(0x7d);
-    const entries = Object.entries(value);
+    const entries = Object.entries(value as { readonly [key: string]: PickleInput });
     if (entries.length === 0) return;
     out.push(0x28);
     for (const [key, item] of entries) {
       write(key, out);
-      write(item as PickleInput, out);
+      write(item, out);
     }
     out.push(0x75);
   }
+}
+
+/** Protocol 2 calls nothing by keyword; `functools.partial` does, once its state holds the options. */
+function writeCall({ module, name, options }: PythonCall, out: number[]): void {
+  writeGlobal("functools", "partial", out);
+  out.push(0x28);
+  writeGlobal(module, name, out);
+  out.push(0x74, 0x52);
+  out.push(0x28);
+  writeGlobal(module, name, out);
+  out.push(0x29);
+  write(options, out);
+  out.push(0x4e, 0x74, 0x62);
+  out.push(0x29, 0x52);
+}
+
+function writeGlobal(module: string, name: string, out: number[]): void {
+  out.push(0x63, ...utf8.encode(`${module}\n${name}\n`));
 }
 
 function writeNumber(value: number, out: number[]): void {

@@ -58,6 +58,16 @@ export const routes = {
   storageLs: get("sky.storage_ls", "/storage/ls"),
   volumes: get("sky.volume_list", "/volumes"),
   managedJobs: post("sky.jobs.queue_v2", "/jobs/queue/v2", always),
+  /** What `sky.jobs.queue()` of SkyPilot's SDK still asks. */
+  managedJobsList: post("sky.jobs.queue", "/jobs/queue", always),
   pools: post("sky.jobs.pool_status", "/jobs/pool_status", always),
   services: post("sky.serve.status", "/serve/status", always),
+  poolsUp: post("sky.ssh_node_pools.up", "/ssh_node_pools/deploy"),
+  poolsDown: post("sky.ssh_node_pools.down", "/ssh_node_pools/down"),
+  gpuAvailability: post(
+    "sky.realtime_kubernetes_gpu_availability",
+    "/realtime_kubernetes_gpu_availability",
+    always,
+  ),
+  nodeInfo: post("sky.kubernetes_node_info", "/kubernetes_node_info", always),
 } as const satisfies Readonly<Record<string, Route>>;

@@ -22,6 +22,8 @@ export const HEADERS = {
   homePath: "X-Home-Path",
   /** Ours, on every answer: value VERSION. Tells the client that Idempotency-Key is honoured. */
   server: "X-Sky-Server",
+  /** Ours, on every message of our clients: value VERSION. They read what SkyPilot's do not know. */
+  client: "X-Sky-Client",
   /** Ours: the same text makes a repeated POST of the same user the same request. */
   idempotencyKey: "Idempotency-Key",
   /** Ours, value `1` on a submission: answer with the finished RequestPayload if that comes soon. */

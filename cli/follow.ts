@@ -43,6 +43,8 @@ export interface FollowOptions {
   readonly tellOnInterrupt?: boolean;
   /** End the log with an empty line, unless the server did. */
   readonly gap?: boolean;
+  /** Given the log's text as it comes. */
+  readonly heard?: (text: string) => void;
 }
 
 /**
@@ -61,6 +63,7 @@ export async function followRequest<R>(
     const result = await streaming(io, (sink, signal) => {
       const watched: LogSink = {
         data: (bytes) => {
+          options.heard?.(decoder.decode(bytes));
           end = (end + decoder.decode(bytes.subarray(-2))).slice(-2);
           sink.data(bytes);
         },

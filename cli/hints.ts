@@ -35,7 +35,8 @@ export function printHints(io: Io, launched: Launched): void {
 }
 
 /** Nodes of the local cloud (`ssh/local` to SkyPilot's clients) are folders of this machine: nothing to log into. */
-function hasSsh(handle: WireHandle | null): boolean {
+export function hasSsh(handle: WireHandle | null): boolean {
+  if (handle?.ssh_user) return true;
   const { infra, cloud } = handle?.launched_resources ?? {};
   return ![infra, cloud].some((name) => typeof name === "string" && /^(ssh\/)?local(\/|$)/i.test(name));
 }

@@ -2,7 +2,7 @@
  * The cloud interface: what a kind of infrastructure must offer so that clusters/ can use it. One folder per
  * cloud exports one Cloud; registry.ts names it. A cloud knows no database and no other cloud.
  */
-import type { Handle, LaunchedResources } from "../core/cluster.ts";
+import type { Handle, LaunchedResources, WaitFor } from "../core/cluster.ts";
 import type { SkyConfig } from "../core/config.ts";
 import type { Log } from "../core/context.ts";
 import type { Env } from "../core/paths.ts";
@@ -91,6 +91,46 @@ export interface GpuSummary {
   readonly free: number;
 }
 
+/** One machine of a place, for tables; `free` is what no cluster has. Memory in GiB. */
+export interface PlaceNode {
+  readonly place: string;
+  readonly name: string;
+  readonly ip: string | null;
+  readonly cpus: number | null;
+  readonly cpusFree: number | null;
+  readonly memoryGb: number | null;
+  readonly memoryFreeGb: number | null;
+  readonly gpu: string | null;
+  readonly gpus: number;
+  readonly gpusFree: number;
+  readonly ready: boolean;
+}
+
+/** How people log in to the nodes by ssh. */
+export interface Access {
+  readonly user: string;
+  /** PEM text; null: the person's own keys or agent. */
+  readonly privateKey: string | null;
+  /** In the words of ssh's ProxyCommand; null for a direct way. */
+  readonly proxyCommand: string | null;
+  /** Head first. `home`: the node's HOME there, if it is not the login user's own. */
+  readonly nodes: readonly {
+    readonly internalIp: string;
+    readonly host: string;
+    readonly port: number;
+    readonly home: string | null;
+  }[];
+}
+
+/** When nodes end themselves. `busy`: a job ran when this was written. Times are unix ms. */
+export interface GuardPolicy {
+  readonly idleMinutes: number;
+  readonly down: boolean;
+  readonly waitFor: WaitFor;
+  readonly lastActiveAt: number;
+  readonly busy: boolean;
+}
+
 export interface Cloud {
   /** Canonical lower-case name, e.g. `local`. */
   readonly name: string;
@@ -110,7 +150,10 @@ export interface Cloud {
   provision(spec: ProvisionSpec, ctx: CloudContext): Promise<Handle>;
   /** What `provision` is about to make, computable without side effects; saved before the act. */
   prepare(spec: ProvisionSpec): Handle;
-  /** Node states. Throws network when it cannot tell; "gone" only with positive proof. */
+  /**
+   * Node states. A node that can't be reached is "unknown" with the reason (or this throws network when none can);
+   * "gone" only with positive proof.
+   */
   inspect(handle: Handle, ctx: CloudContext): Promise<readonly NodeInfo[]>;
   capacity(handle: Handle, ctx: CloudContext): Promise<readonly NodeCapacity[]>;
   /** One runner per node, head first. */
@@ -121,6 +164,29 @@ export interface Cloud {
   /** `{ "8080": "http://1.2.3.4:8080" }`. */
   endpoints?(handle: Handle, ports: readonly string[], ctx: CloudContext): Promise<Record<string, string>>;
   gpus?(ctx: CloudContext): Promise<readonly GpuSummary[]>;
+  /** Machines of all places, from what is known: nothing is waited for that does not answer. */
+  nodes?(ctx: CloudContext): Promise<readonly PlaceNode[]>;
+  /** How people get in; null where they can't. From the handle alone: it must answer with the nodes unreachable. */
+  access?(handle: Handle, ctx: CloudContext): Promise<Access | null>;
+  /**
+   * Called about every minute while autostop is armed, and once with null when disarmed: makes the nodes able to
+   * end themselves, so that autostop holds with the server dead. They act only if no call renewed this for three
+   * minutes and no job ran for `idleMinutes`.
+   */
+  guard?(handle: Handle, policy: GuardPolicy | null, ctx: CloudContext): Promise<void>;
+  /** Connections of people (ssh logins) to the nodes now, for `wait_for: jobs_and_ssh`. */
+  logins?(handle: Handle, ctx: CloudContext): Promise<number>;
+  /**
+   * The cluster is forgotten although `terminate` could not be done (`--purge`), or since its nodes are proven
+   * gone: frees what is claimed for it here, without the nodes. Says in words what may still run where, or null.
+   */
+  abandon?(handle: Handle, ctx: CloudContext): Promise<string | null>;
+  /** Make a place (null: all) ready to be used, telling ctx.log how it goes. Throws if none is. */
+  setUp?(place: string | null, ctx: CloudContext): Promise<void>;
+  /** Let go of a place; refuses while clusters are there. */
+  tearDown?(place: string | null, ctx: CloudContext): Promise<void>;
+  /** The server ends: lets go of connections and processes of this cloud folder. Nodes and jobs run on. */
+  close?(folder: string): Promise<void>;
 }
 
 export interface RunResult {

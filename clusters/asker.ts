@@ -22,9 +22,14 @@ export function serverAsker(room: Room, signal: AbortSignal): Asker {
   return { signal, log: silent, config: room.config, requestId: null, now: room.now };
 }
 
+/** Where a cloud keeps its things. */
+export function cloudFolder(cloud: Cloud, room: Pick<Room, "home">): string {
+  return cloud.name === "local" ? room.home.nodes : join(room.home.root, "clouds", cloud.name);
+}
+
 /** What a cloud is given. */
 export function cloudContext(cloud: Cloud, asker: Asker, room: Room): CloudContext {
-  const folder = cloud.name === "local" ? room.home.nodes : join(room.home.root, "clouds", cloud.name);
+  const folder = cloudFolder(cloud, room);
   const { config, signal, log, now, requestId } = asker;
   const processes = requestId === null ? null : join(room.home.root, "processes", requestId);
   return { folder, config, signal, log, env: room.env, processes, now };

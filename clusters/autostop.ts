@@ -5,7 +5,7 @@
 import { dim } from "../core/ansi.ts";
 import type { Autostop, ClusterRecord, WaitFor } from "../core/cluster.ts";
 import type { Context } from "../core/context.ts";
-import { SkyError } from "../core/errors.ts";
+import { isSkyError, SkyError } from "../core/errors.ts";
 import { plural } from "../core/format.ts";
 import type { Task } from "../core/task.ts";
 import { needCluster, needUp } from "./find.ts";
@@ -13,6 +13,7 @@ import { forgetCluster, settleStopped, sweepFolders } from "./forget.ts";
 import type { Guard } from "./guards.ts";
 import { endJobs } from "./jobs.ts";
 import { type Asker, cloudContext, cloudOf, serverAsker } from "./asker.ts";
+import { disarm, keepGuarded } from "./arming.ts";
 import type { Room } from "./room.ts";
 
 /** What is asked for; `idleMinutes` below zero cancels. */
@@ -46,7 +47,7 @@ export async function setAutostop(
 export async function applyAutostop(
   cluster: ClusterRecord,
   change: AutostopChange,
-  ctx: Pick<Context, "now">,
+  ctx: Pick<Context, "now" | "signal">,
   room: Room,
 ): Promise<void> {
   const { idleMinutes, down } = change;
@@ -58,6 +59,8 @@ export async function applyAutostop(
     });
   }
   const now = ctx.now();
+  // Disarmed on the nodes before it is written: a node must not end itself after somebody was told it won't.
+  if (idleMinutes < 0) await disarm(cluster, serverAsker(room, ctx.signal), room);
   const autostop: Autostop = idleMinutes < 0
     ? { ...cluster.autostop, idleMinutes: -1, down: false, setAt: now }
     : { idleMinutes, down, waitFor: change.waitFor ?? "jobs_and_ssh", setAt: now };
@@ -120,14 +123,15 @@ export async function autostopTick(signal: AbortSignal, room: Room): Promise<voi
 }
 
 async function tickOne(seen: ClusterRecord, signal: AbortSignal, room: Room): Promise<void> {
-  if (seen.status !== "AUTOSTOPPING" && !await isIdle(seen, room)) return;
+  if (seen.status === "UP") await keepGuarded(seen, signal, room);
+  if (seen.status !== "AUTOSTOPPING" && !await isIdle(seen, signal, room)) return;
   // Somebody launches, starts or stops it: that counts as use, and this look was too early.
   using guard = room.guards.tryAcquire(seen.name);
   if (guard === null) return;
   const cluster = await room.clusters.get(seen.name);
   if (cluster === null || cluster.hash !== seen.hash) return;
   if (cluster.status === "AUTOSTOPPING") return await completeAutostop(cluster, { guard, signal }, room);
-  if (!await isIdle(cluster, room)) return;
+  if (!await isIdle(cluster, signal, room)) return;
   const { down, idleMinutes } = cluster.autostop;
   const word = down ? "Autodown" : "Autostop";
   const reason = `${word} triggered after ${plural(idleMinutes, "minute")} of idleness.`;
@@ -147,11 +151,26 @@ async function tickOne(seen: ClusterRecord, signal: AbortSignal, room: Room): Pr
   await completeAutostop(now, { guard, signal }, room);
 }
 
-async function isIdle(cluster: ClusterRecord, room: Room): Promise<boolean> {
+async function isIdle(cluster: ClusterRecord, signal: AbortSignal, room: Room): Promise<boolean> {
   if (cluster.status !== "UP" || cluster.autostop.idleMinutes < 0) return false;
-  const busy = (await room.jobs.list(cluster.hash, { active: true })).length > 0;
-  // On this machine nobody logs in by ssh, so `jobs_and_ssh` waits for jobs; clouds with ssh add theirs here.
-  return isDue(cluster, { busy, now: room.now() });
+  if (!isDue(cluster, { busy: await isBusy(cluster, room), now: room.now() })) return false;
+  if (cluster.autostop.waitFor !== "jobs_and_ssh" || cluster.handle === null) return true;
+  const cloud = await cloudOf(cluster, room);
+  const ctx = cloudContext(cloud, serverAsker(room, signal), room);
+  try {
+    if ((await cloud.logins?.(cluster.handle, ctx) ?? 0) === 0) return true;
+  } catch (error) {
+    // Out of reach: it could not be stopped either.
+    if (isSkyError(error, "network") || isSkyError(error, "timeout")) return false;
+    throw error;
+  }
+  // Whoever is logged in uses it: the idle time counts from when they leave.
+  await room.clusters.update(cluster, { lastActiveAt: room.now() });
+  return false;
+}
+
+async function isBusy(cluster: ClusterRecord, room: Room): Promise<boolean> {
+  return (await room.jobs.list(cluster.hash, { active: true })).length > 0;
 }
 
 /** Finish what AUTOSTOPPING began, after a crash too. The caller holds the guard. */
@@ -161,6 +180,7 @@ export async function completeAutostop(
   room: Room,
 ): Promise<void> {
   const asker: Asker = serverAsker(room, options.signal);
+  room.guarded.delete(cluster.hash);
   await endJobs(cluster, { signal: options.signal, patienceMs: END_JOBS_MS }, room);
   const cloud = await cloudOf(cluster, room);
   const ctx = cloudContext(cloud, asker, room);

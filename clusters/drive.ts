@@ -171,8 +171,11 @@ export class Driver {
 
   #runEnd({ codes }: PhaseOutcome): End {
     if (codes.every((code) => code === 0)) return { status: "SUCCEEDED", codes, error: null };
-    if (codes.includes(null)) return { status: "FAILED_DRIVER", codes, error: this.#vanished("run") };
     const list = codes.map((code) => String(code ?? "?")).join(", ");
+    if (codes.includes(null)) {
+      const others = codes.length > 1 ? ` Return code list: [${list}]` : "";
+      return { status: "FAILED_DRIVER", codes, error: this.#vanished("run") + others };
+    }
     const head = red(`Job ${this.#job.id} failed with return code list:`);
     return { status: "FAILED", codes, error: `${head} [${list}] ${failureReason(codes)}` };
   }

@@ -1,5 +1,6 @@
 /** Verbs that only look: events of a cluster, its endpoints, its addresses. */
 import type { NodeInfo } from "../clouds/cloud.ts";
+import { yellow } from "../core/ansi.ts";
 import type { ClusterRecord } from "../core/cluster.ts";
 import type { Context } from "../core/context.ts";
 import { SkyError } from "../core/errors.ts";
@@ -37,6 +38,9 @@ export async function endpoints(
   const { ports } = cluster.resources;
   if (port !== null && !portsWithin([port], ports)) {
     throw new SkyError("invalid_argument", `Port ${port} is not exposed on cluster '${clusterName}'.`);
+  }
+  if (ports.length === 0) {
+    ctx.log.line(yellow(`Cluster '${clusterName}' does not have any ports to be exposed.`));
   }
   const wanted = port === null ? ports : [port];
   const cloud = await cloudOf(cluster, room);

@@ -18,6 +18,7 @@ export async function forgetCluster(
   await room.clusters.delete(cluster, { type: "STATUS_CHANGE", ...event });
   await room.jobs.deleteAll(cluster.hash);
   room.refreshed.delete(cluster.hash);
+  room.guarded.delete(cluster.hash);
   await leaveFolder(clusterFolder(cluster.hash, room), room);
 }
 
@@ -29,6 +30,7 @@ export async function settleStopped(
 ): Promise<void> {
   await room.keepers.release(cluster.hash);
   await abandonJobs(cluster.hash, room);
+  room.guarded.delete(cluster.hash);
   await room.clusters.update(cluster, { status: "STOPPED", launchReason: null }, {
     event: { type: "STATUS_CHANGE", endingStatus: "STOPPED", ...event },
   });

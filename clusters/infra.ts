@@ -29,10 +29,13 @@ export async function checkClouds(
     return { cloud, result: await checkOne(cloud, ctx, room) };
   }));
   const before = new Set(await remembered(ctx.workspace, room) ?? []);
+  const places = { ...await rememberedPlaces(ctx.workspace, room) };
   for (const { cloud, result } of checked) {
     if (result.enabled && result.offers.includes("compute")) before.add(cloud.name);
     else before.delete(cloud.name);
+    places[cloud.name] = result.places.filter((place) => place.ok).map((place) => place.name);
   }
+  await room.settings.set(placesKeyOf(ctx.workspace), places);
   await room.settings.set(keyOf(ctx.workspace), room.clouds.names.filter((name) => before.has(name)));
   return checked;
 }
@@ -69,13 +72,12 @@ export async function enabledInfra(
 ): Promise<string[]> {
   const names = await enabledClouds(ctx, room);
   if (!options.expand) return names;
-  const expanded = await Promise.all(names.map(async (name) => {
-    const cloud = await room.clouds.load(name);
-    const { places } = await checkOne(cloud, ctx, room);
-    const usable = places.filter((place) => place.ok).map((place) => `${name}/${place.name}`);
+  // As the last check found them: looking at every place anew would keep `sky status` waiting for those that are off.
+  const places = await rememberedPlaces(ctx.workspace, room);
+  return names.flatMap((name) => {
+    const usable = (places[name] ?? []).map((place) => `${name}/${place}`);
     return usable.length > 0 ? usable : [name];
-  }));
-  return expanded.flat();
+  });
 }
 
 /**
@@ -118,6 +120,14 @@ function notEnabledText(taskName: string | null, clouds: readonly (string | null
   const names = clouds.filter((name) => name !== null);
   return `Task '${taskName ?? "sky-cmd"}' requires ${names.join(", ")} which is not enabled. ` +
     `To enable access, change the task cloud requirement or run: sky check ${names.join(" ")}`;
+}
+
+async function rememberedPlaces(workspace: string, room: Room): Promise<Record<string, readonly string[]>> {
+  return await room.settings.get<Record<string, readonly string[]>>(placesKeyOf(workspace)) ?? {};
+}
+
+function placesKeyOf(workspace: string): string {
+  return `enabled_places:${workspace}`;
 }
 
 function keyOf(workspace: string): string {

@@ -29,12 +29,12 @@ const END_JOBS_MS = 8_000;
 const VERIFY_TRIES = 10;
 const VERIFY_GAP_MS = 1_000;
 
-/** Take a cluster down, whatever its status. One that does not exist is fine. */
+/** Take a cluster down, whatever its status. One that is gone already is fine. Throws cluster_not_found. */
 export async function down(name: string, options: EndOptions, ctx: Context, room: Room): Promise<void> {
   await ctx.step("down", async () => {
     using _guard = await room.guards.acquire(name, ctx.signal);
     const cluster = await room.clusters.get(name);
-    if (cluster === null) return ctx.log.line(`Cluster '${name}' is already terminated. Skipped.`);
+    if (cluster === null) return await skip(name, ctx, room);
     if (!options.purge) checkWorkspace(cluster, ctx);
     if (options.graceful) await endGracefully(cluster, options, ctx, room);
     await endJobs(cluster, { signal: ctx.signal, patienceMs: END_JOBS_MS }, room);
@@ -46,6 +46,7 @@ export async function down(name: string, options: EndOptions, ctx: Context, room
       ctx.log.line(
         yellow(`Purging cluster '${name}' although it could not be terminated: ${describe(error)}`),
       );
+      await abandon(cluster, ctx, room);
     }
     await forgetCluster(
       cluster,
@@ -53,6 +54,21 @@ export async function down(name: string, options: EndOptions, ctx: Context, room
       room,
     );
   });
+}
+
+/** Nothing is left to end, be it that somebody else was faster. Throws cluster_not_found for a name never heard of. */
+async function skip(name: string, ctx: Context, room: Room): Promise<void> {
+  const known = await room.clusters.events({ name }, { types: ["STATUS_CHANGE"], limit: 1 });
+  if (known.length === 0) throw notFound(name);
+  ctx.log.line(`Cluster '${name}' is already terminated. Skipped.`);
+}
+
+/** With the record goes what its cloud has set aside for it; what may live on is said. */
+async function abandon(cluster: ClusterRecord, ctx: Context, room: Room): Promise<void> {
+  if (cluster.handle === null) return;
+  const cloud = await cloudOf(cluster, room);
+  const left = await cloud.abandon?.(cluster.handle, cloudContext(cloud, ctx, room)) ?? null;
+  if (left !== null) ctx.log.line(yellow(left));
 }
 
 async function terminate(cluster: ClusterRecord, ctx: Context, room: Room): Promise<void> {

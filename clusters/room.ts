@@ -12,7 +12,7 @@ import type { Database } from "../state/database.ts";
 import { JobStore } from "../state/jobs.ts";
 import type { LogFiles } from "../state/log_file.ts";
 import { SettingStore } from "../state/settings.ts";
-import { cloudContext, cloudOf, serverAsker } from "./asker.ts";
+import { cloudContext, cloudFolder, cloudOf, serverAsker } from "./asker.ts";
 import { clusterFolder } from "./folders.ts";
 import { Guards } from "./guards.ts";
 import type { KeeperOptions } from "./keeper.ts";
@@ -48,6 +48,8 @@ export interface Room extends AsyncDisposable {
   readonly guards: Guards;
   /** When each incarnation was last compared with its cloud, unix ms. */
   readonly refreshed: Map<string, number>;
+  /** By incarnation: when its nodes were last told how to end themselves (unix ms), and what. */
+  readonly guarded: Map<string, { readonly at: number; readonly policy: string }>;
   now(): number;
   onFault(error: unknown, what: string): void;
   failpoint(name: string): void;
@@ -68,13 +70,22 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
     keepers: new JobKeepers((cluster) => keeperOptions(cluster, room)),
     guards: new Guards(),
     refreshed: new Map(),
+    guarded: new Map(),
     now,
     onFault,
     failpoint: options.failpoint ?? (() => {}),
-    [Symbol.asyncDispose]: () => room.keepers[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => closeRoom(room),
   };
   await recoverJobs(room);
   return room;
+}
+
+async function closeRoom(room: Room): Promise<void> {
+  await room.keepers[Symbol.asyncDispose]();
+  await Promise.all([...room.clouds.loaded].map(async (name) => {
+    const cloud = await room.clouds.load(name);
+    await cloud.close?.(cloudFolder(cloud, room));
+  }));
 }
 
 async function keeperOptions(cluster: ClusterRecord, room: Room): Promise<KeeperOptions> {

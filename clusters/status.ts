@@ -26,7 +26,7 @@ export interface StatusOptions {
 /** A look is good for so long. */
 export const FRESH_MS = 2000;
 /** Between the two looks that prove a cluster gone. */
-const PROOF_GAP_MS = 1000;
+const PROOF_GAP_MS = 3000;
 const AT_ONCE = 16;
 
 /** Newest launch first. Unknown names are just absent. */
@@ -62,12 +62,15 @@ function needsLook(cluster: ClusterRecord, refresh: StatusOptions["refresh"], ro
 /** One look at every cluster that may change by itself; for the server's daemon. */
 export async function refreshTick(signal: AbortSignal, room: Room): Promise<void> {
   const asker = serverAsker(room, signal);
-  for (const cluster of await room.clusters.list()) {
-    signal.throwIfAborted();
-    if (cluster.status !== "STOPPED" && cluster.status !== "AUTOSTOPPING") {
+  const queue = (await room.clusters.list())
+    .filter(({ status }) => status !== "STOPPED" && status !== "AUTOSTOPPING");
+  // Side by side: one that does not answer must not keep the others waiting.
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (let cluster = queue.shift(); cluster !== undefined; cluster = queue.shift()) {
+      signal.throwIfAborted();
       await refreshIfFree(cluster, asker, room);
     }
-  }
+  }));
 }
 
 /** As `refreshCluster`, but the record as it is when somebody works on the cluster or its cloud cannot tell. */
@@ -104,6 +107,7 @@ export async function refreshCluster(
 ): Promise<ClusterRecord | null> {
   const nodes = await look(cluster, asker, room);
   if (nodes === null) {
+    await letGo(cluster, asker, room);
     await forgetCluster(cluster, { reason: "All nodes terminated, cleaning up the cluster." }, room);
     return null;
   }
@@ -111,7 +115,8 @@ export async function refreshCluster(
   const there = nodes.filter((node) => node.state !== "gone");
   const up = nodes.filter((node) => node.state === "up").length;
   // Nobody can tell about a node: then nobody may change what is written about the cluster.
-  if (nodes.some((node) => node.state === "unknown")) return cluster;
+  const lost = nodes.filter((node) => node.state === "unknown");
+  if (lost.length > 0) return await noteUnreachable(cluster, { lost, asker }, room);
   if (up === cluster.numNodes && nodes.length === cluster.numNodes) return await noteHealthy(cluster, room);
   if (there.length === cluster.numNodes && there.every((node) => node.state === "stopped")) {
     if (cluster.status === "STOPPED") return cluster;
@@ -119,6 +124,31 @@ export async function refreshCluster(
     return await room.clusters.get(cluster.name);
   }
   return await noteAbnormal(cluster, { there, up, asker }, room);
+}
+
+/** Nobody may change what is written about a cluster that can't be seen whole; that it is so is told. */
+async function noteUnreachable(
+  cluster: ClusterRecord,
+  { lost, asker }: { lost: readonly NodeInfo[]; asker: Asker },
+  room: Room,
+): Promise<ClusterRecord> {
+  const nodes = lost.map((node) => node.reason === null ? node.id : `${node.id} (${node.reason})`).join(", ");
+  asker.log.line(
+    yellow(`Cluster '${cluster.name}' is unreachable: ${nodes}. Showing its last status.`),
+  );
+  await room.clusters.addEvent(cluster, {
+    reason: `Unreachable: ${lost.map((node) => node.id).join(", ")}`,
+    type: "DEBUG",
+    dedup: "equal",
+  });
+  return cluster;
+}
+
+/** The cloud frees what it had set aside for a cluster that is gone. */
+async function letGo(cluster: ClusterRecord, asker: Asker, room: Room): Promise<void> {
+  if (cluster.handle === null) return;
+  const cloud = await cloudOf(cluster, room);
+  await cloud.abandon?.(cluster.handle, cloudContext(cloud, asker, room));
 }
 
 /** The nodes, or null when two looks in a row found none left. */

@@ -27,6 +27,8 @@ export interface LaunchedResources {
   readonly diskTier?: string | null;
   readonly networkTier?: string | null;
   readonly localDisk?: string | null;
+  /** The user named the zone: worth waiting longer for. Absent otherwise. */
+  readonly zoneAsked?: boolean;
 }
 
 export interface Autostop {

@@ -16,6 +16,23 @@ export function dotSky(env: Env): string {
   return below(userHome(env), ".sky");
 }
 
+/** SSH node pools, of the machine that the server runs on, and the keys that were uploaded for them. */
+export function sshPoolsFile(env: Env): string {
+  return below(dotSky(env), "ssh_node_pools.yaml");
+}
+export function sshKeysFolder(env: Env): string {
+  return below(dotSky(env), "ssh_keys");
+}
+
+/** On the client: ssh's own config, and what is generated for it, a file per cluster (wire.md §1.7). */
+export function sshConfigFile(env: Env): string {
+  return below(below(userHome(env), ".ssh"), "config");
+}
+export function generatedSsh(env: Env): { readonly fragments: string; readonly keys: string } {
+  const generated = below(dotSky(env), "generated");
+  return { fragments: below(generated, "ssh"), keys: below(generated, "ssh-keys") };
+}
+
 /** Our own state: database, logs, nodes. `SKY_HOME` moves it. */
 export function serverHome(env: Env): string {
   return env("SKY_HOME") ?? below(dotSky(env), "server");

@@ -1,6 +1,7 @@
 /**
  * Sky: the client. A method per row of the operations table, and what belongs to every request: submit, get, stream.
  * Owns what is asked; the exchange itself is http.ts, cuts are stream.ts, files are upload.ts and download.ts.
+ * Length: one method for each thing that can be asked, most of them a line or two.
  */
 import type { Input, OperationKey, Result } from "../api/operations.ts";
 import type { RequestPayload } from "../api/requests.ts";
@@ -8,7 +9,7 @@ import { type Route, routes } from "../api/routes.ts";
 import { HEADERS, type Health } from "../api/wire.ts";
 import type { User } from "../core/context.ts";
 import { isSkyError, SkyError } from "../core/errors.ts";
-import type { Env } from "../core/paths.ts";
+import { type Env, userHome } from "../core/paths.ts";
 import type { Dag } from "../core/task.ts";
 import { asPayload, withoutPassword } from "./answers.ts";
 import { bodyOf, type EnvelopeOptions, submission } from "./envelope.ts";
@@ -276,6 +277,12 @@ export class SkyClient {
     if (!this.remote) return { dag, blobId: null };
     const { uploadMounts } = await import("./upload.ts");
     return await uploadMounts(this.#http, dag, { ...options, user: this.user, env: this.#env });
+  }
+
+  /** Merge SSH node pools of a file's text into the server's; `keys`: send the private keys they name, too. */
+  async uploadPools(file: { text: string; path: string; keys: boolean }): Promise<void> {
+    const { uploadPools } = await import("./ssh_pools.ts");
+    await uploadPools(this.#http, { ...file, home: userHome(this.#env) });
   }
 
   /** Let go of connections. */

@@ -254,6 +254,7 @@ export class Http {
     if (exchange.bare !== true) {
       headers[HEADERS.apiVersion] = String(API_VERSION);
       headers[HEADERS.version] = VERSION;
+      headers[HEADERS.client] = VERSION;
       if (clientType !== null) headers[HEADERS.clientType] = clientType;
     }
     if (exchange.json !== undefined) headers["Content-Type"] = "application/json";

@@ -78,6 +78,8 @@ export interface Caller {
   readonly user: User | null;
   /** API version the client claims, null when it does not. */
   readonly apiVersion: number | null;
+  /** One of our own clients, which reads what SkyPilot's do not know. */
+  readonly own: boolean;
 }
 
 /** Hono's types: bindings come from the listener, variables from the middleware. */

@@ -5,12 +5,13 @@
 import type { Context as HonoContext, Hono, MiddlewareHandler } from "hono";
 import { errorBody, httpStatus } from "../api/errors.ts";
 import { HEADERS, peerVersion, VERSION, versionHeaders } from "../api/wire.ts";
-import { isSkyError, SkyError } from "../core/errors.ts";
+import { isSkyError } from "../core/errors.ts";
 import type { AppEnv, Caller, Deps } from "./deps.ts";
 import { Refused } from "./refusal.ts";
 import { refuseOrigin } from "./security/origin.ts";
 import { isLoopback } from "./security/peer.ts";
 import { bearerToken } from "./security/tokens.ts";
+import { answerUnknown } from "./unsupported.ts";
 
 export const SHUTTING_DOWN = "Server is shutting down, please try again later.";
 /** Answered without knowing who asks (wire.md §1.3). */
@@ -21,7 +22,7 @@ export function guard(app: Hono<AppEnv>, deps: Deps): void {
   app.use(versions);
   app.use(admission(deps));
   app.onError((error, c) => answerError(error, c, deps));
-  app.notFound((c) => c.req.method === "POST" ? unknownOperation(c) : c.json({ detail: "Not Found" }, 404));
+  app.notFound((c) => answerUnknown(c, deps));
 }
 
 /** Both version headers on every answer, also on refusals (wire.md §2.1). */
@@ -51,14 +52,14 @@ function admission(deps: Deps): MiddlewareHandler<AppEnv> {
 async function identify(c: HonoContext<AppEnv>, deps: Deps, tcp: Deno.NetAddr | null): Promise<Caller> {
   const { headers } = c.req.raw;
   const { security } = deps;
-  const apiVersion = peerVersion(headers, "client");
+  const version = { apiVersion: peerVersion(headers, "client"), own: headers.has(HEADERS.client) };
   const token = bearerToken(headers);
   // A token is proven wherever it is shown: a caller who shows one wants to be its user.
-  if (token !== null) return { user: await security.tokens.prove(token), apiVersion };
+  if (token !== null) return { user: await security.tokens.prove(token), ...version };
   // The unix socket lies in a directory of ours alone, mode 0600: reaching it is proof enough.
-  if (tcp === null) return { user: null, apiVersion };
+  if (tcp === null) return { user: null, ...version };
   if (security.tokensRequired) {
-    if (OPEN_PATHS.includes(c.req.path)) return { user: null, apiVersion };
+    if (OPEN_PATHS.includes(c.req.path)) return { user: null, ...version };
     throw new Refused(401, { detail: "Authentication required" }, { "WWW-Authenticate": "Bearer" });
   }
   if (security.peers !== null && isLoopback(tcp.hostname)) {
@@ -71,13 +72,7 @@ async function identify(c: HonoContext<AppEnv>, deps: Deps, tcp: Deno.NetAddr | 
       );
     }
   }
-  return { user: null, apiVersion };
-}
-
-/** What SkyPilot's servers have and we do not: said so, in a status that its clients show as it is (wire.md §18.37). */
-function unknownOperation(c: HonoContext<AppEnv>): Response {
-  const what = `POST ${c.req.path.slice(0, 200)} is not supported by this API server`;
-  return c.json(errorBody(new SkyError("not_supported", what)).body, 501);
+  return { user: null, ...version };
 }
 
 /** Any thrown value as an answer; what is neither refusal nor SkyError is our fault and goes to the server's log. */

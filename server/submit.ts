@@ -34,13 +34,17 @@ const MAX_KEY = 255;
 /** Never kept: it would let whoever reads the database speak as the caller. */
 const UNKEPT = ["SKYPILOT_SERVICE_ACCOUNT_TOKEN"];
 
-/** Read, check and submit. Throws Refused 422 before any record is made, disk_full, server_busy. */
+/**
+ * Read, check and submit; `more`: body fields that the path tells. Throws Refused 422 before any record is made,
+ * disk_full, server_busy.
+ */
 export async function submit(
   operation: Operation,
   c: HonoContext<AppEnv>,
   deps: Deps,
+  { more = {} }: { more?: Readonly<Record<string, unknown>> } = {},
 ): Promise<Submitted & { own: unknown }> {
-  const { envelope, own } = await readSubmission(operation, c, deps);
+  const { envelope, own } = await readSubmission(operation, c, deps, more);
   const user = callerOf(c, envelope, deps);
   const extras: StoredExtras = envelope.file_mounts_blob_id === null
     ? {}
@@ -107,6 +111,7 @@ async function readSubmission(
   operation: Operation,
   c: HonoContext<AppEnv>,
   deps: Deps,
+  more: Readonly<Record<string, unknown>>,
 ): Promise<{ envelope: Envelope; own: unknown }> {
   const { method, body } = operation;
   if (method === "GET") {
@@ -116,7 +121,7 @@ async function readSubmission(
   const json = await readJson(c.req.raw, deps.limits);
   return checked("body", () => {
     const { envelope, own } = splitEnvelope(json);
-    return { envelope, own: parseBody(body, own) };
+    return { envelope, own: parseBody(body, { ...own, ...more }) };
   });
 }
 

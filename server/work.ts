@@ -38,7 +38,7 @@ export function makeWork(
   return (name) => {
     const work = byName.get(name);
     if (work !== undefined) return work;
-    // A row of another version of this program.
-    throw new SkyError("not_implemented", `This API server does not know the request '${name}'`);
+    // Of another version of this program, or of a client that knows more than we do (unsupported.ts).
+    throw new SkyError("not_supported", `'${name}' is not supported by this API server`);
   };
 }

@@ -68,6 +68,23 @@ async function servicesInTheWay(io: Io, sky: Sky): Promise<string | null> {
     `Services: ${services.map((service) => service["name"]).join(", ")}`;
 }
 
+/**
+ * Whether the question about jobs, pools or services failed only because there is no controller to ask: it is not up,
+ * or the server cannot reach the network and none was ever started.
+ */
+export async function noController(
+  io: Io,
+  sky: Sky,
+  failure: { error: unknown; kind: ControllerKind },
+): Promise<boolean> {
+  const { error, kind } = failure;
+  if (isSkyError(error, "cluster_not_up")) return true;
+  if (!isSkyError(error) || !error.message.includes("due to network error")) return false;
+  const names = [`sky-${kind}-controller-*`];
+  const found = await ask(io, sky, "status", { cluster_names: names, all_users: true });
+  return found.length === 0;
+}
+
 /** A controller that is not up runs nothing; any other failure must stop us. */
 async function emptyWhenDown<T>(answer: Promise<T>): Promise<T | null> {
   try {

@@ -19,6 +19,8 @@ export interface ClusterQuestion {
   readonly refresh?: "AUTO" | "FORCE";
   /** Leave out everything that only `-v` shows. */
   readonly summary?: boolean;
+  /** Also how to log in: the answer holds secrets then. */
+  readonly credentials?: boolean;
   /** Takes lines about missing names and what the server tells, where stdout is for data only. */
   readonly say?: (line: string) => void;
 }
@@ -31,15 +33,18 @@ export async function findClusters(io: Io, sky: Sky, question: ClusterQuestion):
     all_users: question.allUsers,
     refresh: refresh ?? "NONE",
     summary_response: question.summary ?? true,
-    include_credentials: false,
+    include_credentials: question.credentials ?? false,
   } as const;
+  let log = "";
+  const heard = (text: string) => log += text;
   const found = refresh === undefined
     ? await ask(io, sky, "status", input)
     : question.say === undefined
-    ? await followRequest(io, sky, await sky.status(input), { tellOnInterrupt: false })
+    ? await followRequest(io, sky, await sky.status(input), { tellOnInterrupt: false, heard })
     : await listen(io, sky, { id: await sky.status(input), say: question.say });
   const { missing } = matchNames(names ?? [], found.map((cluster) => cluster.name));
-  if (missing.length > 0) {
+  // An official server has told it already.
+  if (missing.length > 0 && !log.includes("Cluster(s) not found")) {
     const say = question.say ?? ((line) => io.out.line(line));
     say(`Cluster(s) not found: ${io.out.style.bold(missing.join(", "))}.`);
   }

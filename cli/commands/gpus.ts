@@ -7,7 +7,9 @@ import type { Command, Input, Io, Option } from "../command.ts";
 import { ask } from "../follow.ts";
 import { CONFIG, OUTPUT } from "../options.ts";
 import { usage } from "../parse.ts";
+import { type Place, poolLines, poolsWithGpus } from "./gpus_places.ts";
 import { acceleratorOffers, detailTables, type Offer, quantityTables } from "./gpus_table.ts";
+import { settled, unwrap } from "./settled.ts";
 
 const OPTIONS: readonly Option[] = [
   { name: "all", short: "a", kind: "flag", help: "Show every accelerator, with prices." },
@@ -79,15 +81,15 @@ async function run(io: Io, input: Input, { json }: { json: boolean }): Promise<n
     out.json(acceleratorOffers(await accelerators(io, sky, wish)));
     return 0;
   }
-  if (wish.name !== null) return await showOne(io, sky, wish);
-  const [counts, details] = await Promise.all([
-    ask(io, sky, "listAcceleratorCounts", {
-      gpus_only: true,
-      clouds: wish.cloud,
-      region_filter: wish.region,
-    }),
-    wish.all ? accelerators(io, sky, wish) : null,
-  ]);
+  // Both questions are under way before the first answer.
+  const rest = wish.name === null ? settled(quantitiesAndDetails(io, sky, wish)) : null;
+  const pools = await poolsOf(io, sky, wish);
+  if (pools.length > 0) {
+    for (const line of poolLines(pools, out.style, { quantity: wish.quantity !== null })) out.line(line);
+    return wish.cloud === "ssh" ? 0 : await showClouds(io, sky, wish);
+  }
+  if (rest === null) return await showOne(io, sky, wish);
+  const [counts, details] = unwrap(await rest);
   if (Object.keys(counts).length === 0) {
     out.line(
       `No accelerators in the enabled infra. To see what is enabled, run: ${out.style.bold("sky check")}`,
@@ -104,6 +106,46 @@ async function run(io: Io, input: Input, { json }: { json: boolean }): Promise<n
   }
   out.line();
   out.line("Hint: use -a/--all to see all accelerators (including non-common ones) and pricing.");
+  return 0;
+}
+
+function quantitiesAndDetails(io: Io, sky: Sky, wish: Wish) {
+  return Promise.all([
+    ask(io, sky, "listAcceleratorCounts", {
+      gpus_only: true,
+      clouds: wish.cloud,
+      region_filter: wish.region,
+    }),
+    wish.all ? accelerators(io, sky, wish) : null,
+  ]);
+}
+
+async function poolsOf(io: Io, sky: Sky, { cloud, region, name, quantity }: Wish): Promise<Place[]> {
+  if (cloud !== null && cloud !== "ssh") return [];
+  return await poolsWithGpus(io, sky, { name, quantity, place: cloud === "ssh" ? region : null });
+}
+
+/** What is below the section of machines that are shared out: the rest, if there is any. */
+async function showClouds(io: Io, sky: Sky, wish: Wish): Promise<number> {
+  const { out } = io;
+  const all = offersOf(await accelerators(io, sky, wish));
+  const sold = new Map(
+    [...all].map(([name, offers]) => [name, offers.filter(({ cloud }) => cloud !== "SSH")] as const)
+      .filter(([, offers]) => offers.length > 0),
+  );
+  if (sold.size === 0) return 0;
+  out.line();
+  out.line();
+  out.line(out.style.green(out.style.bold("Cloud GPUs")));
+  const region = wish.allRegions ? "all" : "cheapest";
+  if (wish.name !== null) {
+    out.line(detailTables(sold, { region }).join("\n\n"));
+    return 0;
+  }
+  const counts = [...sold].map(([name, offers]) =>
+    [name, [...new Set(offers.flatMap((offer) => offer.accelerator_count ?? []))]] as const
+  );
+  out.line(quantityTables(Object.fromEntries(counts), { others: wish.all }));
   return 0;
 }
 

@@ -4,11 +4,13 @@ import { checkNotReserved, generatedClusterName, looksLikeFilePath } from "../..
 import type { Sky } from "../../sdk/client.ts";
 import type { Command, Input, Io } from "../command.ts";
 import { ask, followJob, followRequest, interruptible, submitted } from "../follow.ts";
-import { printHints } from "../hints.ts";
+import { hasSsh, printHints } from "../hints.ts";
+import { keepLogins } from "../logins.ts";
 import { ASYNC, CONFIG, EXTRA, GIT, NAME, PRIORITY, TASK, WORKSPACE, YES } from "../options.ts";
 import { requireYes } from "../prompt.ts";
 import { taskFromInput, wireDag } from "../task_options.ts";
 import { uploadFiles } from "../uploading.ts";
+import { findClusters } from "./find_clusters.ts";
 
 export const command: Command = {
   name: "launch",
@@ -82,6 +84,9 @@ export const command: Command = {
   run,
 };
 
+/** Official servers want every field. */
+const NO_OPTIONS = { cluster_name: null, idle_minutes_to_autostop: null, down: false, dryrun: false };
+
 async function run(io: Io, input: Input): Promise<number> {
   const { out } = io;
   const yes = input.flag("yes");
@@ -98,7 +103,7 @@ async function run(io: Io, input: Input): Promise<number> {
   const sky = await io.sky();
   const cluster = given ?? generatedClusterName(sky.user.name, randomHex());
   const task = await wireDag(dag);
-  const options = { cluster_name: cluster, dryrun, down: input.flag("down") };
+  const options = { ...NO_OPTIONS, cluster_name: cluster, dryrun, down: input.flag("down") };
   await interruptible(io, () => sky.validate(task, options));
   const asked = yes ? null : await confirmCluster(io, sky, { cluster, isNew: given === undefined, task });
   if (asked === null || asked === "nothing") out.line(`${out.style.cyan("Running on cluster: ")}${cluster}`);
@@ -120,8 +125,15 @@ async function run(io: Io, input: Input): Promise<number> {
     submitted(io, sky, id, "sky.launch");
     return 0;
   }
-  const { job_id: jobId, handle } = await followRequest(io, sky, id, { gap: !dryrun });
+  const launched = await followRequest(io, sky, id, { gap: !dryrun });
   if (dryrun) return 0;
+  const { job_id: jobId, handle, credentials } = launched;
+  if (credentials !== undefined) await keepLogins(io, [{ name: cluster, handle, credentials }]);
+  // An official server tells them only when asked for the cluster.
+  else if (handle?.stable_internal_external_ips && hasSsh(handle)) {
+    const question = { names: [cluster], allUsers: true, credentials: true, say: () => {} };
+    await keepLogins(io, await findClusters(io, sky, question));
+  }
   const detach = input.pair("detach-run") === true;
   const code = jobId === null || detach ? 0 : await followJob(io, sky, { cluster, jobId });
   const dashboard = sky.remote ? `${sky.endpoint}/dashboard` : null;
@@ -156,7 +168,7 @@ async function confirmCluster(
 ): Promise<"planned" | "asked" | "nothing"> {
   const [found] = isNew ? [] : await ask(io, sky, "status", { cluster_names: [cluster], all_users: true });
   if (found === undefined) {
-    const request_options = { cluster_name: cluster };
+    const request_options = { ...NO_OPTIONS, cluster_name: cluster };
     const plan = await interruptible(io, () => sky.optimize({ dag: task, request_options }));
     await followRequest(io, sky, plan, { tellOnInterrupt: false });
     await requireYes(io.out, `Launching a new cluster '${cluster}'. Proceed?`, { default: true });

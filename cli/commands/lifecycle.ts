@@ -11,6 +11,7 @@ import { plural } from "../../core/format.ts";
 import type { LogSink, RequestId, Sky } from "../../sdk/client.ts";
 import type { Argument, Input, Io, Option } from "../command.ts";
 import { followRequest, streaming, submitted } from "../follow.ts";
+import { dropLogin } from "../logins.ts";
 import { ASYNC, CONFIG, YES } from "../options.ts";
 import { usage } from "../parse.ts";
 import { requireYes } from "../prompt.ts";
@@ -180,6 +181,7 @@ async function perform(io: Io, sky: Sky, targets: Targets): Promise<Failure[]> {
       lines.flush();
       unfinished.delete(id);
       tellDone(io, operation, name);
+      if (operation.command !== "autostop") await dropLogin(io, name);
       out.progress(label, ++done, names.length, { final: false });
     } catch (error) {
       if (signal.aborted || !isSkyError(error)) throw error;

@@ -208,4 +208,21 @@ export const commands: readonly (Entry | EntryGroup)[] = [
       },
     ],
   },
+  {
+    name: "ssh",
+    summary: "SSH node pools: machines of your own.",
+    examples: ["sky ssh up", "sky ssh up --infra lab", "sky ssh down"],
+    entries: [
+      {
+        name: "up",
+        summary: "Set up SSH node pools.",
+        load: async () => (await import("./ssh.ts")).up,
+      },
+      {
+        name: "down",
+        summary: "Let go of SSH node pools.",
+        load: async () => (await import("./ssh.ts")).down,
+      },
+    ],
+  },
 ];

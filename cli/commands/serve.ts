@@ -1,5 +1,4 @@
 /** `sky serve status`: services and their replicas (cli.md §7.3). The tables are serve_table.ts's. */
-import { isSkyError } from "../../core/errors.ts";
 import type { Sky } from "../../sdk/client.ts";
 import type { Command, Input, Io } from "../command.ts";
 import { ask } from "../follow.ts";
@@ -52,7 +51,8 @@ async function servicesOf(io: Io, sky: Sky, names: readonly string[]): Promise<S
     const found = await ask(io, sky, "services", { service_names: names.length > 0 ? [...names] : null });
     return found as unknown as ServiceView[];
   } catch (error) {
-    if (isSkyError(error, "cluster_not_up")) return null;
+    const { noController } = await import("./controllers.ts");
+    if (await noController(io, sky, { error, kind: "serve" })) return null;
     throw error;
   }
 }

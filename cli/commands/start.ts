@@ -6,6 +6,7 @@ import { plural } from "../../core/format.ts";
 import type { RequestId, Sky } from "../../sdk/client.ts";
 import type { Command, Input, Io } from "../command.ts";
 import { followRequest, submitted } from "../follow.ts";
+import { keepLogins } from "../logins.ts";
 import { ASYNC, CONFIG, YES } from "../options.ts";
 import { usage } from "../parse.ts";
 import { requireYes } from "../prompt.ts";
@@ -144,6 +145,8 @@ async function startAll(
       }
       await followRequest(io, sky, request.value);
       out.line(out.style.green(`Cluster ${name} started.`));
+      const question = { names: [name], allUsers: true, credentials: true, say: () => {} };
+      await keepLogins(io, await findClusters(io, sky, question));
     } catch (error) {
       if (!isSkyError(error, "not_supported") && !isSkyError(error, "cluster_owner_mismatch")) throw error;
       out.line(error.message);

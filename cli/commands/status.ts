@@ -7,6 +7,7 @@ import { matchesGlob } from "../../core/names.ts";
 import type { Sky } from "../../sdk/client.ts";
 import type { Command, Input, Io } from "../command.ts";
 import { ask } from "../follow.ts";
+import { keepLogins } from "../logins.ts";
 import { ALL_USERS, CONFIG, OUTPUT, VERBOSE } from "../options.ts";
 import { findClusters } from "./find_clusters.ts";
 import { type Outcome, type Settled, settled, unwrap } from "./settled.ts";
@@ -86,6 +87,7 @@ async function askClusters(io: Io, sky: Sky, input: Input): Promise<ClusterView[
     allUsers: input.flag("all-users") || named,
     ...(input.flag("refresh") ? { refresh: "FORCE" as const } : {}),
     summary: !input.flag("verbose"),
+    credentials: !json,
     ...(json ? { say: (line: string) => io.out.error(line) } : {}),
   });
   const debug = ["1", "true"].includes((io.env("SKYPILOT_DEBUG") ?? "").toLowerCase());
@@ -134,6 +136,7 @@ async function show(io: Io, sky: Sky, answers: Answers): Promise<number> {
   }
   if (hints.length > 0) out.line();
   for (const hint of hints) out.line(hint);
+  await keepLogins(io, clusters);
   return 0;
 }
 

@@ -23,6 +23,7 @@ export interface Wanted {
 
 /** Answers under way; null: not wanted. */
 export interface Sections {
+  readonly sky: Sky;
   readonly allUsers: boolean;
   readonly jobs: Settled<ManagedJobsView> | null;
   readonly pools: Settled<ServiceView[]> | null;
@@ -35,6 +36,7 @@ export function askSections(io: Io, sky: Sky, wanted: Wanted): Sections {
   const fields = [...QUEUE_FIELDS, ...(allUsers ? USER_FIELDS : [])];
   const query = { refresh: false, skip_finished: true, all_users: allUsers, limit: LATEST, fields };
   return {
+    sky,
     allUsers,
     jobs: wanted.jobs ? settled(ask(io, sky, "managedJobs", query)) : null,
     pools: wanted.pools
@@ -48,13 +50,11 @@ export function askSections(io: Io, sky: Sky, wanted: Wanted): Sections {
 
 /** Print them; returns the hints about them. */
 export async function showSections(io: Io, sections: Sections): Promise<string[]> {
-  const { jobs, pools, services, allUsers } = sections;
+  const { jobs, pools, services } = sections;
   return [
-    ...(jobs === null
-      ? []
-      : await showJobs(io, { outcome: await answer(io, jobs, "managed jobs"), allUsers })),
-    ...(pools === null ? [] : await showPools(io, await answer(io, pools, "pools"))),
-    ...(services === null ? [] : await showServices(io, await answer(io, services, "services"))),
+    ...(jobs === null ? [] : await showJobs(io, sections, await answer(io, jobs, "managed jobs"))),
+    ...(pools === null ? [] : await showPools(io, sections, await answer(io, pools, "pools"))),
+    ...(services === null ? [] : await showServices(io, sections, await answer(io, services, "services"))),
   ];
 }
 
@@ -80,23 +80,31 @@ function title(io: Io, text: string): void {
 }
 
 /** The line in place of a section; null when the failure means "there are none". */
-async function failureLine(error: unknown, what: string): Promise<string | null> {
+async function failureLine(
+  io: Io,
+  sections: Sections,
+  { error, what }: { error: unknown; what: "managed jobs" | "pools" | "services" },
+): Promise<string | null> {
   if (!isSkyError(error) || error.code === "aborted") throw error;
-  if (error.code === "cluster_not_up") return null;
+  const { noController } = await import("./controllers.ts");
+  const kind = what === "services" ? "serve" : "jobs";
+  if (await noController(io, sections.sky, { error, kind })) return null;
   const { qualifiedName } = await import("../../api/errors.ts");
   return `Failed to query ${what}: ${qualifiedName(error)}: ${error.message.split("\n")[0]}`;
 }
 
 async function showJobs(
   io: Io,
-  { outcome, allUsers }: { outcome: Outcome<ManagedJobsView>; allUsers: boolean },
+  sections: Sections,
+  outcome: Outcome<ManagedJobsView>,
 ): Promise<string[]> {
   const { out } = io;
+  const { allUsers } = sections;
   const { bold } = out.style;
   title(io, "Managed jobs");
   const none = `No in-progress managed jobs. (See: ${bold("sky jobs -h")})`;
   if ("error" in outcome) {
-    out.line(await failureLine(outcome.error, "managed jobs") ?? none);
+    out.line(await failureLine(io, sections, { ...outcome, what: "managed jobs" }) ?? none);
     return [];
   }
   const { jobs, total, total_no_filter: everything } = outcome.value;
@@ -112,10 +120,14 @@ async function showJobs(
   return [`* ${who} in progress${active > LATEST ? ` (${LATEST} latest ones shown)` : ""}. ${more}`];
 }
 
-async function showPools(io: Io, outcome: Outcome<ServiceView[]>): Promise<string[]> {
+async function showPools(
+  io: Io,
+  sections: Sections,
+  outcome: Outcome<ServiceView[]>,
+): Promise<string[]> {
   const { out } = io;
   if ("error" in outcome) {
-    const line = await failureLine(outcome.error, "pools");
+    const line = await failureLine(io, sections, { ...outcome, what: "pools" });
     if (line === null) return [];
     title(io, "Pools");
     out.line(line);
@@ -128,11 +140,15 @@ async function showPools(io: Io, outcome: Outcome<ServiceView[]>): Promise<strin
   return [`* To see detailed pool status: ${out.style.bold("sky jobs pool status -v")}`];
 }
 
-async function showServices(io: Io, outcome: Outcome<ServiceView[]>): Promise<string[]> {
+async function showServices(
+  io: Io,
+  sections: Sections,
+  outcome: Outcome<ServiceView[]>,
+): Promise<string[]> {
   const { out } = io;
   title(io, "Services");
   if ("error" in outcome) {
-    out.line(await failureLine(outcome.error, "services") ?? "No live services.");
+    out.line(await failureLine(io, sections, { ...outcome, what: "services" }) ?? "No live services.");
     return [];
   }
   if (outcome.value.length === 0) {

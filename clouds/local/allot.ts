@@ -4,9 +4,9 @@
  */
 import { join } from "@std/path";
 import { SkyError } from "../../core/errors.ts";
+import { gpuMatches } from "../gpus.ts";
 import { claimFirst, claimsIn, loopbackAddresses, release } from "./claims.ts";
 import { type Host, thisMachine } from "./machine.ts";
-import { gpuMatches } from "./offers.ts";
 
 type Owners = (owner: string) => boolean;
 

@@ -1,7 +1,8 @@
 /** What of this machine fits a wish (domain.md §2.3, the rules of Kubernetes). Pure. */
 import type { NoOffer, Offer } from "../cloud.ts";
 import type { Resources } from "../../core/resources.ts";
-import type { Gpu, Machine } from "./machine.ts";
+import { gpuMatches } from "../gpus.ts";
+import type { Machine } from "./machine.ts";
 
 const DEFAULT_CPUS = 2;
 const CPUS_PER_GPU = 4;
@@ -98,20 +99,6 @@ function instanceName({ cpus, memoryGb, gpu }: Size): string {
 /** At most one decimal. */
 function show(amount: number): string {
   return String(Math.round(amount * 10) / 10);
-}
-
-/**
- * Whether a GPU is what a name asks for: the same, or one the beginning of the other up to a dash (`H100` asked
- * for, `H100-MEGA` there), but never one with less memory than the name says.
- */
-export function gpuMatches(gpu: Gpu, name: string): boolean {
-  const [asked, there] = [name.toLowerCase(), gpu.name.toLowerCase()];
-  const gigabytes = /-(\d+)gb$/.exec(asked)?.[1];
-  // Cards tell some percent less than they are sold with.
-  if (gigabytes !== undefined && gpu.memoryMib > 0 && gpu.memoryMib / 1024 < Number(gigabytes) * 0.9) {
-    return false;
-  }
-  return asked === there || there.startsWith(`${asked}-`) || asked.startsWith(`${there}-`);
 }
 
 function gpuHint(

@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { failedBody, toPayload } from "../../api/payload.ts";
 import type { RequestRecord } from "../../core/request.ts";
 import type { AppEnv, Deps } from "../deps.ts";
-import { forClient } from "../legacy.ts";
+import { forClient } from "../official.ts";
 import { SHUTTING_DOWN } from "../middleware.ts";
 import { Query } from "../query.ts";
 import { Refused } from "../refusal.ts";
@@ -12,7 +12,7 @@ export function getRoutes(app: Hono<AppEnv>, deps: Deps): void {
   app.get("/api/get", async (c) => {
     const id = await deps.engine.resolve(new Query(c.req.url).requiredText("request_id"));
     const record = await waitFor(id, c.req.raw.signal, deps);
-    const payload = forClient(toPayload(record, "get"), c.get("caller").apiVersion);
+    const payload = forClient(toPayload(record, "get"), c.get("caller"));
     return record.error === null ? c.json(payload) : c.json(failedBody(payload), 500);
   });
 }

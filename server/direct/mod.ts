@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import type { AppEnv, Deps } from "../deps.ts";
 import { completionRoutes } from "./completion.ts";
 import { downloadRoutes } from "./download.ts";
+import { poolRoutes } from "./pools.ts";
 import { getRoutes } from "./get.ts";
 import { healthRoutes } from "./health.ts";
 import { provisionLogRoutes } from "./provision_logs.ts";
@@ -25,4 +26,5 @@ export function directRoutes(app: Hono<AppEnv>, deps: Deps): void {
   downloadRoutes(app, deps);
   provisionLogRoutes(app, deps);
   userRoutes(app, deps);
+  poolRoutes(app, deps);
 }

@@ -1,6 +1,6 @@
 /**
  * `POST /provision_logs` (wire.md §6.13): how a cluster came to be, which is the log of the request that last launched
- * or started it.
+ * or started it: one that was refused before it did anything said nothing, and is passed over.
  */
 import type { Hono } from "hono";
 import { splitEnvelope } from "../../api/envelope.ts";
@@ -12,7 +12,7 @@ import { Query } from "../query.ts";
 import { Refused, unprocessable } from "../refusal.ts";
 import { pump } from "../streams/pump.ts";
 import { checked } from "../submit.ts";
-import { requestSource } from "./request_source.ts";
+import { logSize, requestSource } from "./request_source.ts";
 import { askOf, encoderOf, streamHeaders } from "./stream.ts";
 
 const MAKERS = ["sky.launch", "sky.start"];
@@ -44,7 +44,9 @@ export function provisionLogRoutes(app: Hono<AppEnv>, deps: Deps): void {
 
 async function lastLaunch(clusterName: string, deps: Deps): Promise<RequestRecord> {
   const records = await deps.engine.list({ clusterName, allStatus: true, limit: SEARCHED, brief: true });
-  const found = records.find((record) => MAKERS.includes(record.name));
-  if (found === undefined) throw new Refused(404, `No provision log found for cluster '${clusterName}'`);
-  return found;
+  for (const record of records) {
+    if (!MAKERS.includes(record.name)) continue;
+    if (record.finishedAt === null || await logSize(record.id, deps) > 0) return record;
+  }
+  throw new Refused(404, `No provision log found for cluster '${clusterName}'`);
 }

@@ -15,8 +15,8 @@ const SHORT_PATIENCE_MS = 2000;
 /** Throws request_not_found when it was swept meanwhile. */
 export async function requestSource(id: string, ask: Ask, deps: Deps): Promise<Subject> {
   const record = await deps.engine.record(id);
-  const path = join(deps.home.requests, `${id}.log`);
-  const size = await sizeOf(path);
+  const path = pathOf(id, deps);
+  const size = await logSize(id, deps);
   const offset = ask.tail === null ? ask.offset : await tailOffset(path, { lines: ask.tail, size });
   const source: LogSource = {
     open(signal) {
@@ -60,9 +60,14 @@ function waitText(record: RequestRecord, { ahead, reason }: Waiting): string {
   return ahead > 1 ? `${why} (${ahead} ahead)` : why;
 }
 
-async function sizeOf(path: string): Promise<number> {
+function pathOf(id: string, deps: Deps): string {
+  return join(deps.home.requests, `${id}.log`);
+}
+
+/** Bytes of a request's log. */
+export async function logSize(id: string, deps: Deps): Promise<number> {
   try {
-    return (await Deno.stat(path)).size;
+    return (await Deno.stat(pathOf(id, deps))).size;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return 0;
     throw error;

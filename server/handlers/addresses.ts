@@ -2,7 +2,8 @@
  * IP addresses of clusters for tables and ssh config. Asked of the cloud once per incarnation and status, remembered
  * in memory; a cloud that cannot tell leaves them unknown.
  */
-import { serverAsker } from "../../clusters/asker.ts";
+import type { Access } from "../../clouds/cloud.ts";
+import { cloudContext, cloudOf, serverAsker } from "../../clusters/asker.ts";
 import { nodesOf, type Room } from "../../clusters/mod.ts";
 import type { ClusterRecord } from "../../core/cluster.ts";
 
@@ -32,7 +33,18 @@ export class Addresses {
   }
 }
 
+/** How people log in; null where they can't, or not now. Tells secrets: only for those who asked for them. */
+export async function accessOf(cluster: ClusterRecord, room: Room): Promise<Access | null> {
+  if (cluster.handle === null || !["UP", "AUTOSTOPPING"].includes(cluster.status)) return null;
+  const cloud = await cloudOf(cluster, room);
+  const ctx = cloudContext(cloud, serverAsker(room, new AbortController().signal), room);
+  return await cloud.access?.(cluster.handle, ctx) ?? null;
+}
+
 async function ask(cluster: ClusterRecord, room: Room): Promise<Ips | null> {
+  // Known without the nodes: they may be out of reach at the moment.
+  const access = await accessOf(cluster, room);
+  if (access !== null) return access.nodes.map((node) => [node.internalIp, node.host] as const);
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), PATIENCE_MS);
   try {

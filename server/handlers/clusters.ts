@@ -3,8 +3,9 @@ import type { ClusterView, LaunchResult } from "../../api/clusters.ts";
 import { down, exec, launch, type Launched, setAutostop, start, status, stop } from "../../clusters/mod.ts";
 import type { ClusterRecord } from "../../core/cluster.ts";
 import { SkyError } from "../../core/errors.ts";
+import { accessOf } from "./addresses.ts";
 import type { HandlersOf, World } from "./handler.ts";
-import { clusterView, handleView } from "./views.ts";
+import { clusterView, credentialsView, handleView } from "./views.ts";
 
 export const clusterHandlers: HandlersOf<
   "launch" | "exec" | "start" | "stop" | "down" | "autostop" | "status"
@@ -29,7 +30,7 @@ export const clusterHandlers: HandlersOf<
       ctx,
       world.room,
     );
-    return await launchResult(launched, world);
+    return await launchResult(launched, world, { credentials: body.include_credentials });
   },
   async exec(body, ctx, world) {
     checkBackend(body.backend);
@@ -82,8 +83,10 @@ export const clusterHandlers: HandlersOf<
       ctx,
       world.room,
     );
-    const { include_handle: handle } = body;
-    return await Promise.all(clusters.map((cluster): Promise<ClusterView> => viewOf(cluster, handle, world)));
+    const include = { handle: body.include_handle, credentials: body.include_credentials };
+    return await Promise.all(
+      clusters.map((cluster): Promise<ClusterView> => viewOf(cluster, include, world)),
+    );
   },
 };
 
@@ -100,15 +103,33 @@ function endOptions(body: { purge: boolean; graceful: boolean; graceful_timeout:
   return { purge: body.purge, graceful: body.graceful, gracefulTimeout: body.graceful_timeout };
 }
 
-async function viewOf(cluster: ClusterRecord, handle: boolean, world: World): Promise<ClusterView> {
-  const ips = handle ? await world.addresses.of(cluster, world.room) : null;
-  return clusterView(cluster, { handle, ips });
+interface Include {
+  readonly handle: boolean;
+  readonly credentials: boolean;
 }
 
-async function launchResult({ jobId, cluster }: Launched, world: World): Promise<LaunchResult> {
-  return { job_id: jobId, handle: cluster === null ? null : await handleOf(cluster, world) };
+async function viewOf(cluster: ClusterRecord, include: Include, world: World): Promise<ClusterView> {
+  if (!include.handle && !include.credentials) return clusterView(cluster, { handle: false, ips: null });
+  const access = await accessOf(cluster, world.room);
+  const ips = include.handle ? await world.addresses.of(cluster, world.room) : null;
+  return clusterView(cluster, { ...include, ips, access });
+}
+
+async function launchResult(
+  { jobId, cluster }: Launched,
+  world: World,
+  include: Pick<Include, "credentials"> = { credentials: false },
+): Promise<LaunchResult> {
+  if (cluster === null) return { job_id: jobId, handle: null };
+  const access = include.credentials ? await accessOf(cluster, world.room) : null;
+  return {
+    job_id: jobId,
+    handle: await handleOf(cluster, world),
+    ...(access === null ? {} : { credentials: credentialsView(cluster, access) }),
+  };
 }
 
 async function handleOf(cluster: ClusterRecord, world: World) {
-  return handleView(cluster, await world.addresses.of(cluster, world.room));
+  const access = await accessOf(cluster, world.room);
+  return handleView(cluster, await world.addresses.of(cluster, world.room), access);
 }

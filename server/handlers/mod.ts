@@ -4,6 +4,7 @@ import type { Handlers } from "./handler.ts";
 import { jobHandlers } from "./jobs.ts";
 import { lookingHandlers } from "./looking.ts";
 import { otherHandlers } from "./others.ts";
+import { placeHandlers } from "./places.ts";
 import { requestHandlers } from "./requests.ts";
 
 export const handlers = {
@@ -11,5 +12,6 @@ export const handlers = {
   ...jobHandlers,
   ...lookingHandlers,
   ...otherHandlers,
+  ...placeHandlers,
   ...requestHandlers,
 } satisfies Handlers;

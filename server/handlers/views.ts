@@ -1,9 +1,11 @@
 /** Records as SkyPilot spells them (wire.md §6.6, §6.8, §14.4). Pure: seconds, snake_case, text columns. */
-import type { ClusterView, CostView, JobView, WireHandle } from "../../api/clusters.ts";
+import type { ClusterView, CostView, CredentialsView, JobView, WireHandle } from "../../api/clusters.ts";
+import type { Access } from "../../clouds/cloud.ts";
 import type { ClusterCost } from "../../clusters/mod.ts";
 import { cloudDisplayName } from "../../core/cloud_names.ts";
 import type { ClusterRecord, LaunchedResources } from "../../core/cluster.ts";
 import { pyFloat } from "../../core/format.ts";
+import { formatInfra } from "../../core/infra.ts";
 import type { JobRecord } from "../../core/job.ts";
 import { resourcesCell } from "../../core/resources.ts";
 import { formatVirtualType } from "../../core/virtual_types.ts";
@@ -14,9 +16,10 @@ export const LOCAL_INFRA = "ssh/local";
 
 export function clusterView(
   cluster: ClusterRecord,
-  options: { handle: boolean; ips: Ips | null; nodeNames?: string | null },
+  options: { handle: boolean; ips: Ips | null; access?: Access | null; credentials?: boolean },
 ): ClusterView {
   const { resources, numNodes } = cluster;
+  const { access = null } = options;
   return {
     name: cluster.name,
     launched_at: seconds(cluster.launchedAt),
@@ -30,7 +33,10 @@ export function clusterView(
     workspace: cluster.workspace,
     nodes: numNodes,
     is_managed: false,
-    ...(options.handle ? { handle: handleView(cluster, options.ips) } : {}),
+    ...(options.handle ? { handle: handleView(cluster, options.ips, access) } : {}),
+    ...(access !== null && options.credentials === true
+      ? { credentials: credentialsView(cluster, access) }
+      : {}),
     last_use: cluster.lastUse,
     status_updated_at: seconds(cluster.statusUpdatedAt),
     resources_str: resourcesCell(resources, { numNodes }),
@@ -45,7 +51,7 @@ export function clusterView(
     ...resourceColumns(resources),
     labels: { ...resources.labels },
     cluster_name_on_cloud: cluster.nameOnCloud,
-    node_names: options.nodeNames ?? null,
+    node_names: null,
     priority: null,
     priority_class: null,
     links: null,
@@ -53,7 +59,11 @@ export function clusterView(
 }
 
 /** Null IPs: of a cluster that is not up, which makes SkyPilot's client drop its ssh config. */
-export function handleView(cluster: ClusterRecord, ips: Ips | null): WireHandle {
+export function handleView(
+  cluster: ClusterRecord,
+  ips: Ips | null,
+  access: Access | null = null,
+): WireHandle {
   return {
     cluster_name: cluster.name,
     cluster_name_on_cloud: cluster.nameOnCloud,
@@ -61,17 +71,28 @@ export function handleView(cluster: ClusterRecord, ips: Ips | null): WireHandle 
     launched_nodes: cluster.numNodes,
     launched_resources: launchedView(cluster.resources),
     stable_internal_external_ips: ips === null ? null : ips.map(([inside, outside]) => [inside, outside]),
-    stable_ssh_ports: ips === null ? null : ips.map(() => 22),
+    stable_ssh_ports: ips === null ? null : ips.map((_, i) => access?.nodes[i]?.port ?? 22),
     docker_user: null,
     is_grpc_enabled: false,
-    ssh_user: null,
+    ssh_user: access?.user ?? null,
+    ...(access === null ? {} : { node_homes: access.nodes.map(({ home }) => home) }),
+  };
+}
+
+/** How to log in, for callers who asked for it. */
+export function credentialsView(cluster: ClusterRecord, access: Access): CredentialsView {
+  return {
+    ssh_user: access.user,
+    ssh_private_key: `~/.sky/generated/ssh-keys/${cluster.name}.key`,
+    ssh_private_key_content: access.privateKey,
+    ssh_control_name: cluster.nameOnCloud,
+    ssh_proxy_command: access.proxyCommand,
   };
 }
 
 /** As the `resources` of a launched task: SkyPilot's client refuses keys and clouds it does not know. */
 export function launchedView(resources: LaunchedResources): Record<string, unknown> {
-  const { cloud, region, zone, accelerators } = resources;
-  const place = [region, zone].filter((part) => part !== null);
+  const { cloud, accelerators } = resources;
   const local = cloud === "local";
   const [gpu] = Object.entries(accelerators ?? {});
   const virtual = local && resources.cpus !== null && resources.memory !== null
@@ -82,7 +103,7 @@ export function launchedView(resources: LaunchedResources): Record<string, unkno
     })
     : null;
   return dropNulls({
-    infra: local ? LOCAL_INFRA : [cloud, ...place].join("/"),
+    infra: local ? LOCAL_INFRA : formatInfra(resources),
     instance_type: virtual ?? resources.instanceType,
     cpus: resources.cpus === null ? null : String(resources.cpus),
     memory: resources.memory === null ? null : String(resources.memory),

@@ -108,6 +108,17 @@ Deno.test("decodeError reads an official server's error object", () => {
   assertEquals(qualifiedName(error), "sky.exceptions.ResourcesUnavailableError");
 });
 
+Deno.test("decodeError believes the dict, as SkyPilot's client does, where the type beside it is the cause's", () => {
+  const object = toBase64(
+    dumpPickle({ type: "CloudError", message: "requests error: no route", args: ["no route"] }),
+  );
+  const error = decodeError({ object, type: "ConnectionError", message: "no route" });
+  assertEquals([qualifiedName(error), error.message], [
+    "sky.exceptions.CloudError",
+    "requests error: no route",
+  ]);
+});
+
 Deno.test("decodeError keeps the class of errors that have no code of their own", () => {
   const cases = [
     ["KeyError", "internal", "KeyError"],

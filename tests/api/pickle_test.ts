@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { dumpPickle, fromBase64, toBase64 } from "../../api/pickle.ts";
+import { dumpPickle, fromBase64, PythonCall, toBase64 } from "../../api/pickle.ts";
 import { loadPickle } from "../../api/unpickle.ts";
 import { SkyError } from "../../core/errors.ts";
 
@@ -14,6 +14,15 @@ Deno.test("dumpPickle writes the vectors of wire.md 14.2 and 14.6", () => {
   assertEquals(
     toBase64(dumpPickle({ type: "ClusterDoesNotExist", args: ["Cluster 'c1' does not exist."] })),
     "gAJ9KFgEAAAAdHlwZVgTAAAAQ2x1c3RlckRvZXNOb3RFeGlzdFgEAAAAYXJnc10oWBwAAABDbHVzdGVyICdjMScgZG9lcyBub3QgZXhpc3QuZXUu",
+  );
+});
+
+Deno.test("dumpPickle writes calls with options as CPython reads them", () => {
+  const days = new PythonCall("datetime", "timedelta", { days: 2 });
+  // CPython makes [{'a': [1, 'x'], 'b': datetime.timedelta(days=2)}] of it.
+  assertEquals(
+    toBase64(dumpPickle([new PythonCall("builtins", "dict", { a: [1, "x"], b: days })])),
+    "gAJdKGNmdW5jdG9vbHMKcGFydGlhbAooY2J1aWx0aW5zCmRpY3QKdFIoY2J1aWx0aW5zCmRpY3QKKX0oWAEAAABhXShKAQAAAFgBAAAAeGVYAQAAAGJjZnVuY3Rvb2xzCnBhcnRpYWwKKGNkYXRldGltZQp0aW1lZGVsdGEKdFIoY2RhdGV0aW1lCnRpbWVkZWx0YQopfShYBAAAAGRheXNKAgAAAHVOdGIpUnVOdGIpUmUu",
   );
 });
 

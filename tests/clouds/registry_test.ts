@@ -13,6 +13,7 @@ Deno.test("openClouds lists and loads the clouds there are", async () => {
 Deno.test("openClouds takes more clouds, or others in their place", async () => {
   const fake = { ...local, name: "fake" };
   const clouds = openClouds({ fake: () => Promise.resolve(fake), local: () => Promise.resolve(fake) });
-  assertEquals(clouds.names, ["local", "fake"]);
+  assertEquals(clouds.names, ["ssh", "slurm", "local", "fake"]);
   assertEquals([await clouds.load("fake"), await clouds.load("local")], [fake, fake]);
+  assertEquals([...clouds.loaded], ["fake", "local"]);
 });

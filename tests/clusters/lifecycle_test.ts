@@ -79,6 +79,8 @@ Deno.test("down removes machines, record, jobs and files, and is fine with nothi
     const ctx = server.context();
     await down("c1", NO_END, ctx, server.room);
     assertEquals(ctx.lines, ["Cluster 'c1' is already terminated. Skipped."]);
+    const typo = await assertRejects(() => down("c2", NO_END, server.context(), server.room), SkyError);
+    assertEquals(typo.code, "cluster_not_found");
     assertEquals(server.faults, []);
   });
 });

@@ -218,6 +218,7 @@ class PipeShell implements NodeShell {
       try {
         const end = await conversation.end(signal);
         if (typeof end === "object" && end.code === 0) return;
+        if (end === "failed") await conversation.failure();
         const why = typeof end === "object" ? end.stderr.trim() : "the connection broke";
         this.#carrier.note(`A command that was ended may still run on ${this.name}: ${why}`);
       } finally {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { SkyError } from "../../../core/errors.ts";
 import { type Answers, inputOf, keysOf, lines, sky } from "./fake_sky.ts";
 
 const T4 = [
@@ -8,7 +9,13 @@ const T4 = [
   ["AWS", "g4dn.xlarge", "T4", 1.0, 4, 16, 16, 0.526, 0.16, "us-east-1"],
 ];
 
+/** What a server answers that has no pools, or none with GPUs. */
+const noPools = () => {
+  throw new SkyError("invalid_argument", "No GPUs found in any SSH Node Pool.");
+};
+
 const answers: Answers = {
+  gpuAvailability: noPools,
   listAcceleratorCounts: () => ({
     V100: [8.0, 1.0, 4.0],
     A10: [1],
@@ -41,7 +48,7 @@ Deno.test("gpus list shows the tables of cli.md §4.2 to the blank", async () =>
     QUANTITIES +
       lines("", "Hint: use -a/--all to see all accelerators (including non-common ones) and pricing."),
   );
-  assertEquals(keysOf(ran), ["listAcceleratorCounts"]);
+  assertEquals(keysOf(ran).toSorted(), ["gpuAvailability", "listAcceleratorCounts"]);
 });
 
 const HEADER =
@@ -87,7 +94,7 @@ Deno.test("gpus list shows unknown cells as - and GCP's accelerators without a h
     "r",
   ]];
   const ran = await sky(["gpus", "list", "V100"], {
-    answers: { listAccelerators: () => ({ V100: odd, L4: [] }) },
+    answers: { gpuAvailability: noPools, listAccelerators: () => ({ V100: odd, L4: [] }) },
   });
   assertEquals(
     ran.text,
@@ -136,7 +143,9 @@ Deno.test("gpus list says what is not there, and exits 0", async () => {
   assertEquals([ran.code, ran.text], [0, `Resources 'FOO'${text}`]);
   const three = await sky(["gpus", "list", "FOO:3"], { answers });
   assertEquals(three.text, `Resources 'FOO' with requested quantity 3${text}`);
-  const nothing = await sky(["gpus", "list"], { answers: { listAcceleratorCounts: () => ({}) } });
+  const nothing = await sky(["gpus", "list"], {
+    answers: { gpuAvailability: noPools, listAcceleratorCounts: () => ({}) },
+  });
   assertEquals(
     nothing.text,
     "No accelerators in the enabled infra. To see what is enabled, run: sky check\n",
@@ -181,4 +190,70 @@ Deno.test("show-gpus works, warns on stderr and has no -o", async () => {
   );
   assertEquals([ran.code, ran.text.startsWith(QUANTITIES)], [0, true]);
   assertEquals((await sky(["show-gpus", "-o", "json"])).code, 2);
+});
+
+const node = (name: string, free: number, more: Record<string, unknown> = {}) => ({
+  name,
+  accelerator_type: "H100",
+  total: { accelerator_count: 8 },
+  free: { accelerators_available: free },
+  ip_address: "10.0.0.1",
+  cpu_count: 96,
+  memory_gb: 960,
+  cpu_free: 90,
+  memory_free_gb: 900.5,
+  is_ready: true,
+  ...more,
+});
+
+Deno.test("gpus list begins with the SSH node pools, and does not repeat them below", async () => {
+  const pooled: Answers = {
+    ...answers,
+    gpuAvailability: () => [["ssh-lab", [["H100", [1, 2, 4, 8], 16, 12]]], ["ssh-b", [["L4", [1], 1, 0]]]],
+    nodeInfo: ({ context }) => ({
+      hint: "",
+      node_info_dict: context === "ssh-lab"
+        ? { n1: node("n1", 8), n2: node("n2", 4, { is_ready: false }) }
+        : { n3: node("n3", 0, { accelerator_type: null, cpu_free: null, cpu_count: 4, memory_gb: null }) },
+    }),
+    listAccelerators: () => ({
+      T4: [["AWS", "g4dn.xlarge", "T4", 1, 4, 16, 16, 0.5, 0.1, "us-east-1"]],
+      H100: [["SSH", null, "H100", 8, null, null, null, 0, null, "ssh-lab"]],
+    }),
+  };
+  const ran = await sky(["gpus", "list"], { answers: pooled });
+  assertEquals(
+    ran.text,
+    lines(
+      "SSH Node Pool GPUs",
+      "GPU   UTILIZATION    ",
+      "H100  12 of 16 free  ",
+      "L4    0 of 1 free    ",
+      "SSH Node Pool: lab",
+      "GPU   REQUESTABLE_QTY_PER_NODE  UTILIZATION    ",
+      "H100  1, 2, 4, 8                12 of 16 free  ",
+      "SSH Node Pool: b",
+      "GPU  REQUESTABLE_QTY_PER_NODE  UTILIZATION  ",
+      "L4   1                         0 of 1 free  ",
+      "SSH Node Pool per-node GPU availability",
+      "NODE_POOL  NODE  vCPU           Memory (GB)        GPU   GPU UTILIZATION  NODE STATUS  ",
+      "lab        n1    90 of 96 free  900.5 of 960 free  H100  8 of 8 free      Healthy      ",
+      "lab        n2    90 of 96 free  900.5 of 960 free  H100  4 of 8 free      NotReady     ",
+      "b          n3    4              -                  -     0 of 8 free      Healthy      ",
+      "",
+      "",
+      "Cloud GPUs",
+      "COMMON_GPU  AVAILABLE_QUANTITIES  ",
+      "T4          1                     ",
+    ),
+  );
+  const only = await sky(["gpus", "list", "--infra", "ssh/lab", "H100:8"], { answers: pooled });
+  assertEquals(inputOf(only, "gpuAvailability"), {
+    context: "ssh-lab",
+    name_filter: "H100",
+    quantity_filter: 8,
+    is_ssh: true,
+  });
+  assertStringIncludes(only.text, "QTY_FILTER");
+  assertEquals(only.text.includes("Cloud GPUs"), false);
 });

@@ -114,3 +114,16 @@ Deno.test("serve status --endpoint prints the URL and nothing else", async () =>
   assertEquals(two.code, 2);
   assertStringIncludes(two.err, "Error: 2 services found. Please specify ");
 });
+
+Deno.test("serve status of a server without a network asks whether there is a controller at all", async () => {
+  const broken: Answers = {
+    services: () =>
+      Promise.reject(new SkyError("internal", "Failed to refresh services status due to network error.")),
+    status: ({ cluster_names }) => {
+      assertEquals(cluster_names, ["sky-serve-controller-*"]);
+      return [];
+    },
+  };
+  const none = await sky(["serve", "status"], { answers: broken });
+  assertEquals([none.code, none.text], [0, "No live services.\n"]);
+});

@@ -39,7 +39,7 @@ Deno.test("start asks, starts and says so", async () => {
 Deno.test("start of several submits all first and tells each in the order typed; -a leaves out what is up", async () => {
   const ran = await sky(["start", "-y", "old", "d*"], { answers: answers() });
   assertEquals(ran.text, lines("Cluster old started.", "Cluster dev started."));
-  assertEquals(keysOf(ran), ["status", "start", "start"]);
+  assertEquals(keysOf(ran), ["status", "start", "start", "status", "status"]);
   const all = await sky(["start", "-y", "-a", "dev"], {
     answers: answers([DEV, OLD, UP, cluster("sky-jobs-controller-x", { status: "STOPPED" })]),
   });

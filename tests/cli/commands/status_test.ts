@@ -134,7 +134,7 @@ Deno.test("status takes one exchange per question, all under way before the firs
     all_users: false,
     refresh: "NONE",
     summary_response: true,
-    include_credentials: false,
+    include_credentials: true,
   });
   assertEquals(inputOf(ran, "managedJobs")?.["limit"], 5);
 });
