@@ -122,6 +122,10 @@ async function unpack(
     });
     for await (const _ of opened.stdout) continue; // It prints nothing.
     result = await opened.ended;
+  } catch (error) {
+    // Why the sending ended is the reason; that the connection broke follows from it.
+    copy.signal.throwIfAborted();
+    throw failure === null ? error : (failure as { error: unknown }).error;
   } finally {
     // Never begun, or left unread.
     await content.return(undefined);
