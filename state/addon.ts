@@ -36,8 +36,22 @@ export async function unpackAddon(cacheDir: string, resources: string): Promise<
   const packed = await Deno.readFile(join(resources, PACKED));
   const temporary = `${target}.${crypto.randomUUID()}`;
   await Deno.writeFile(temporary, unpacked(packed, bytes), { mode: 0o600 });
-  await Deno.rename(temporary, target);
+  await put(temporary, { target, bytes });
   return target;
+}
+
+/**
+ * Never over a whole one that another process has put there meanwhile: it may be loaded already, and its space would
+ * stay taken, unseen, for as long as that process lives.
+ */
+async function put(temporary: string, { target, bytes }: { target: string; bytes: number }): Promise<void> {
+  try {
+    await Deno.link(temporary, target);
+  } catch {
+    // Somebody else's, or a file system without links.
+    if (!await isWhole(target, bytes)) return await Deno.rename(temporary, target);
+  }
+  await Deno.remove(temporary);
 }
 
 /** The archive carries a checksum: what comes out is what was packed. In one piece, which takes half the time. */

@@ -21,7 +21,14 @@ async function withResources(work: (cache: string, resources: string) => Promise
 
 Deno.test("unpackAddon unpacks once, privately, also when several do it at once", async () => {
   await withResources(async (cache, resources) => {
-    const paths = await Promise.all([1, 2, 3].map(() => unpackAddon(cache, resources)));
+    const inodes = new Set<number | null>();
+    const paths = await Promise.all([1, 2, 3].map(async () => {
+      const path = await unpackAddon(cache, resources);
+      inodes.add((await Deno.stat(path)).ino);
+      return path;
+    }));
+    // Who has it loaded by now keeps what the others see: no second copy takes space unseen.
+    assertEquals(inodes.size, 1);
     assertEquals(new Set(paths), new Set([join(cache, "libsql-0123.node")]));
     assertEquals(await Deno.readFile(paths[0]!), CONTENT);
     const first = await Deno.stat(paths[0]!);
