@@ -153,7 +153,7 @@ export function errorDict(error: ErrorLike): ErrorDict {
       command: "",
       error_msg: text,
       detailed_reason: null,
-      failure: `failed with return code ${returncode}.`,
+      // No `failure`: old clients (0.11) don't take it, and the others make the same of the code.
     },
   };
 }

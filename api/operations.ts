@@ -156,6 +156,11 @@ export const operations = {
     result: type<places.GpuAvailabilityView>(),
   }),
   nodeInfo: row(routes.nodeInfo, { body: places.NodeInfoBody, result: type<places.NodeInfoView>() }),
+  slurmGpus: row(routes.slurmGpus, { body: places.SlurmGpusBody, result: type<places.SlurmGpusView>() }),
+  slurmNodes: row(routes.slurmNodes, {
+    body: places.SlurmNodesBody,
+    result: type<places.SlurmNodeView[]>(),
+  }),
 } as const;
 
 export type Operations = typeof operations;

@@ -33,3 +33,29 @@ export interface NodeInfoView {
   node_info_dict: Record<string, NodeView>;
   hint: string;
 }
+
+export const SlurmGpusBody = v.object({
+  slurm_cluster_name: text,
+  name_filter: text,
+  quantity_filter: v.optional(v.nullable(v.number()), null),
+});
+/** Cluster → GPUs as above, or why it could not be asked. */
+export type SlurmGpusView = [cluster: string, gpus: GpuAvailabilityView[number][1], error: string | null][];
+
+export const SlurmNodesBody = v.object({ slurm_cluster_name: text });
+export interface SlurmNodeView {
+  node_name: string;
+  slurm_cluster_name: string;
+  /** All of the node's, joined by commas. */
+  partition: string;
+  /** As `sinfo` calls it. */
+  node_state: string;
+  gpu_type: string | null;
+  total_gpus: number;
+  free_gpus: number;
+  vcpu_count: number | null;
+  memory_gb: number | null;
+  /** What no job has; only of servers that know. */
+  free_vcpus?: number | null;
+  free_alloc_memory_gb?: number | null;
+}

@@ -19,6 +19,8 @@ export interface Route {
 
 /** Where our own clients ask reads. */
 export const READS_PATH = "/api/reads";
+/** SkyPilot's clients ask by GET, with a body. */
+export const SLURM_NODES_PATH = "/slurm_node_info";
 
 const always = () => true;
 const never = () => false;
@@ -70,4 +72,6 @@ export const routes = {
     always,
   ),
   nodeInfo: post("sky.kubernetes_node_info", "/kubernetes_node_info", always),
+  slurmGpus: post("sky.realtime_slurm_gpu_availability", "/slurm_gpu_availability", always),
+  slurmNodes: post("sky.slurm_node_info", SLURM_NODES_PATH, always),
 } as const satisfies Readonly<Record<string, Route>>;

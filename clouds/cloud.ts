@@ -104,6 +104,8 @@ export interface PlaceNode {
   readonly gpus: number;
   readonly gpusFree: number;
   readonly ready: boolean;
+  /** Where machines belong to queues: which, and the state as the place's own tools call it. */
+  readonly queues?: { readonly partitions: readonly string[]; readonly state: string };
 }
 
 /** How people log in to the nodes by ssh. */

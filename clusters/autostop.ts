@@ -5,7 +5,7 @@
 import { dim } from "../core/ansi.ts";
 import type { Autostop, ClusterRecord, WaitFor } from "../core/cluster.ts";
 import type { Context } from "../core/context.ts";
-import { isSkyError, SkyError } from "../core/errors.ts";
+import { describe, isSkyError, SkyError } from "../core/errors.ts";
 import { plural } from "../core/format.ts";
 import type { Task } from "../core/task.ts";
 import { needCluster, needUp } from "./find.ts";
@@ -26,6 +26,8 @@ export interface AutostopChange {
 
 const MINUTE_MS = 60_000;
 const END_JOBS_MS = 15_000;
+/** A cluster that made trouble is left alone for so long. */
+const TROUBLE_MS = 60_000;
 
 /** The `autostop` verb. Throws cluster_not_found, cluster_not_up, not_supported. */
 export async function setAutostop(
@@ -107,16 +109,24 @@ export function isDue(cluster: ClusterRecord, options: { busy: boolean; now: num
 }
 
 /**
- * One look at all clusters, about once a minute; stops or takes down those whose time is over, and sweeps up after
- * clusters that are gone. Errors of one do not stop the others.
+ * One look at all clusters, every few seconds; stops or takes down those whose time is over, and sweeps up after
+ * clusters that are gone. Errors of one do not stop the others; the same one is told once.
  */
 export async function autostopTick(signal: AbortSignal, room: Room): Promise<void> {
   const clusters = await room.clusters.list();
+  const hashes = new Set(clusters.map(({ hash }) => hash));
+  for (const hash of room.troubles.keys()) if (!hashes.has(hash)) room.troubles.delete(hash);
   await Promise.all(clusters.map(async (cluster) => {
+    const trouble = room.troubles.get(cluster.hash);
+    if (trouble !== undefined && room.now() - trouble.at < TROUBLE_MS) return;
     try {
       await tickOne(cluster, signal, room);
+      room.troubles.delete(cluster.hash);
     } catch (error) {
-      if (!signal.aborted) room.onFault(error, `autostop of cluster ${cluster.name}`);
+      if (signal.aborted) return;
+      const words = describe(error);
+      room.troubles.set(cluster.hash, { at: room.now(), words });
+      if (words !== trouble?.words) room.onFault(error, `autostop of cluster ${cluster.name}`);
     }
   }));
   await sweepFolders(room);

@@ -3,14 +3,14 @@
  * was placed, the lines around them, the codes. May be begun again at any point after a crash and comes to the
  * same end. Leaves placing to keeper.ts, one phase over all nodes to gang.ts.
  */
-import { cyan, dim, red } from "../core/ansi.ts";
+import { cyan, red } from "../core/ansi.ts";
 import { isSkyError } from "../core/errors.ts";
-import { plural } from "../core/format.ts";
 import type { JobRecord, JobStatus } from "../core/job.ts";
 import type { JobStore } from "../state/jobs.ts";
 import { kill, KILLED_BY_GANG, type Member, type PhaseOutcome, runPhase } from "./gang.ts";
 import { everyPhase, type JobPlace, type JobSpec, parseSpec, runMembers, setupMembers } from "./job_spec.ts";
-import { branch, finishing } from "./lines.ts";
+import { noteFailure, noteStarted } from "./job_notes.ts";
+import { finishing } from "./lines.ts";
 import type { JobLog } from "./merge.ts";
 import { within } from "./waiting.ts";
 
@@ -47,12 +47,6 @@ const LOOK_MS = 200;
 const MARKS: Readonly<Record<EndWish, string>> = { cancel: "cancel", cluster: "cluster" };
 const SEGMENTATION_FAULT = 139;
 
-/** `├── Waiting for task resources on 2 nodes.`: the first line of every job log. */
-export async function noteWaiting(log: JobLog, numNodes: number): Promise<void> {
-  const text = dim(`Waiting for task resources on ${plural(numNodes, "node")}.`);
-  await log.note("waiting", branch(text, { last: false }));
-}
-
 export class Driver {
   #job: JobRecord;
   readonly #options: DriveOptions;
@@ -69,14 +63,14 @@ export class Driver {
   /** Until the job is over. Rejects when `signal` aborts. */
   async run(): Promise<void> {
     const { log, signal } = this.#options;
-    if (this.#wish === null) await this.#noteStarted();
+    if (this.#wish === null) await noteStarted(log);
     let end: End;
     try {
       end = await this.#phases();
     } catch (error) {
       signal.throwIfAborted();
       // Not a job's failure but ours (its machine or our disk broke): nothing may go on unwatched.
-      await this.#killAll();
+      await this.#killAll({ denied: true });
       end = {
         status: "FAILED_DRIVER",
         codes: [],
@@ -101,10 +95,11 @@ export class Driver {
 
   /**
    * Kill a job that was marked. Resolves when all its processes are proven dead and its status is final. `run`
-   * writes its end, unless the log has no space for what is left of the output: then its end is told before.
+   * writes its end, unless the log has no space for what is left of the output: then its end is told before. Throws
+   * permission_denied of a node that does not let us in.
    */
   async kill(): Promise<void> {
-    await this.#killAll();
+    await this.#killAll({ denied: false });
     const { jobs, log, now, signal } = this.#options;
     while (!this.#isFinal && log.stuckMs < STUCK_MS) {
       signal.throwIfAborted();
@@ -128,7 +123,7 @@ export class Driver {
 
   async #phases(): Promise<End> {
     const { setup, run } = this.#spec;
-    if (this.#wish !== null) await this.#killAll();
+    if (this.#wish !== null) await this.#killAll({ denied: true });
     if (setup !== null && this.#job.status !== "RUNNING") {
       const members = setupMembers(this.#job, setup, this.#options.place);
       const outcome = await this.#phase(members, { settled: [], settle: () => Promise.resolve() });
@@ -152,7 +147,14 @@ export class Driver {
     options: Pick<Parameters<typeof runPhase>[1], "settled" | "settle">,
   ): Promise<PhaseOutcome> {
     const { log, signal, failpoint } = this.#options;
-    return runPhase(members, { ...options, log, signal, failpoint });
+    return runPhase(members, {
+      ...options,
+      log,
+      signal,
+      failpoint,
+      // A log that can't be written is heard of by those who write to it all the time.
+      onFailure: (error) => void noteFailure(log, error).catch(() => {}),
+    });
   }
 
   #setupEnd(outcome: PhaseOutcome): End {
@@ -186,11 +188,6 @@ export class Driver {
     );
   }
 
-  async #noteStarted(): Promise<void> {
-    const hint = dim("(Ctrl-C to exit log streaming; job will not be killed)");
-    await this.#options.log.note("started", branch(`Job started. Streaming logs... ${hint}`, { last: true }));
-  }
-
   async #becomeRunning(): Promise<void> {
     if (this.#job.status === "RUNNING") return;
     const startedAt = this.#options.now();
@@ -198,10 +195,13 @@ export class Driver {
     this.#job = { ...this.#job, status: "RUNNING", startedAt };
   }
 
-  async #killAll(): Promise<void> {
+  /** `denied`: waits for nodes that do not let us in. */
+  async #killAll({ denied }: { denied: boolean }): Promise<void> {
     const { place, signal } = this.#options;
     await Promise.all(
-      everyPhase(this.#job, place.nodes).map((member) => kill(member, { signal, graceMs: END_GRACE_MS })),
+      everyPhase(this.#job, place.nodes).map((member) =>
+        kill(member, { signal, denied, graceMs: END_GRACE_MS })
+      ),
     );
   }
 

@@ -5,10 +5,11 @@
  */
 import { delay } from "@std/async/delay";
 import type { CommandRunner, JobPhase, JobStart, JobState } from "../clouds/cloud.ts";
+import type { SkyError } from "../core/errors.ts";
 import { joinBytes } from "./disk.ts";
 import type { JobLog } from "./merge.ts";
 import type { Reread } from "./merge_recover.ts";
-import { patiently } from "./waiting.ts";
+import { type Patience, patiently } from "./waiting.ts";
 
 /** What a member gets that was ended because another one failed. */
 export const KILLED_BY_GANG = 137;
@@ -29,6 +30,8 @@ export interface PhaseOptions {
   readonly settled: readonly (number | null)[];
   /** Keeps the codes on disk before anything is killed, so that a restart tells the same story. */
   settle(codes: readonly (number | null)[]): Promise<void>;
+  /** Told why a node is waited for: it can't be reached, or does not let us in. */
+  onFailure(error: SkyError): void;
   failpoint(name: string): void;
 }
 
@@ -53,13 +56,15 @@ export async function runPhase(members: readonly Member[], options: PhaseOptions
   // Ends the waiting of everybody when one member breaks, so that no loop outlives this call.
   const broken = new AbortController();
   const signal = AbortSignal.any([options.signal, broken.signal]);
+  // Whatever is between us and a node says nothing about what runs there.
+  const patience: Patience = { signal, denied: true, onFailure: (error) => options.onFailure(error) };
 
   const killOthers = async () => {
     for (const [i, ended] of over.entries()) {
       if (!ended) codes[i] ??= KILLED_BY_GANG;
     }
     await options.settle(codes);
-    await Promise.all(members.map((member, i) => over[i] ? undefined : kill(member, { signal })));
+    await Promise.all(members.map((member, i) => over[i] ? undefined : kill(member, { ...patience })));
   };
   const breaking = <T>(work: Promise<T>): Promise<T> =>
     work.catch((error) => {
@@ -68,11 +73,11 @@ export async function runPhase(members: readonly Member[], options: PhaseOptions
     });
   const follow = async (member: Member, i: number) => {
     options.failpoint("before_job_start");
-    await patiently(() => member.runner.startJob(member.start, { signal }), signal);
+    await patiently(() => member.runner.startJob(member.start, { signal }), patience);
     options.failpoint("after_job_start");
     const ended = new AbortController();
     const pid = Promise.withResolvers<number | null>();
-    const watching = watch(member, { signal, onPid: pid.resolve })
+    const watching = watch(member, { ...patience, onPid: pid.resolve })
       .catch((error) => {
         pid.reject(error);
         throw error;
@@ -88,7 +93,7 @@ export async function runPhase(members: readonly Member[], options: PhaseOptions
       pids[i] = value;
       // Without a pid nothing ever ran.
       if (value !== null) {
-        await drain(member, { pid: value, log: options.log, signal, ended: ended.signal });
+        await drain(member, { ...patience, pid: value, log: options.log, ended: ended.signal });
       }
     });
     await Promise.all([breaking(watching), breaking(draining)]);
@@ -109,23 +114,23 @@ export async function runPhase(members: readonly Member[], options: PhaseOptions
 /** End a phase of a member with its whole session; returns when that is proven. */
 export async function kill(
   member: { runner: CommandRunner; start: Pick<JobStart, "logDir" | "phase"> },
-  options: { signal: AbortSignal; graceMs?: number },
+  options: Patience & { graceMs?: number },
 ): Promise<void> {
   const { logDir, phase } = member.start;
   const graceMs = options.graceMs ?? GANG_GRACE_MS;
   await patiently(
     () => member.runner.killJob(logDir, phase, { graceMs, signal: options.signal }),
-    options.signal,
+    options,
   );
 }
 
 /** Resolves with the exit code when the member has ended, null if it vanished without one. */
 async function watch(
   member: Member,
-  options: { signal: AbortSignal; onPid: (pid: number | null) => void },
+  options: Patience & { onPid: (pid: number | null) => void },
 ): Promise<number | null> {
   const { runner, start } = member;
-  const read = () => patiently(() => runner.jobState(start.logDir, start.phase, options), options.signal);
+  const read = () => patiently(() => runner.jobState(start.logDir, start.phase, options), options);
   const wait = (signal: AbortSignal) =>
     runner.waitJobChange(start.logDir, start.phase, { timeoutMs: WAKE_MS, signal });
   let unclaimedSince: number | null = null;
@@ -158,14 +163,14 @@ async function endOf(state: JobState, read: () => Promise<JobState>): Promise<nu
 /** Move the output into the merged log until the process has ended and everything is read. */
 async function drain(
   member: Member,
-  options: { pid: number; log: JobLog; signal: AbortSignal; ended: AbortSignal },
+  options: Patience & { pid: number; log: JobLog; ended: AbortSignal },
 ): Promise<void> {
   const { runner, start, key } = member;
   let offset = await options.log.source(key, member.prefix(options.pid));
   const read = () =>
     patiently(
       () => runner.readOutput(start.logDir, start.phase, { offset, limit: CHUNK, signal: options.signal }),
-      options.signal,
+      options,
     );
   const wait = (signal: AbortSignal) =>
     runner.waitOutput(start.logDir, start.phase, { offset, timeoutMs: WAKE_MS, signal });
@@ -246,7 +251,7 @@ export function rereadFrom(
     const pieces: Uint8Array[] = [];
     for (let offset = from; runner !== undefined && offset < to;) {
       const range = { offset, limit: Math.min(CHUNK, to - offset), signal };
-      const piece = await patiently(() => runner.readOutput(logDir, phase, range), signal);
+      const piece = await patiently(() => runner.readOutput(logDir, phase, range), { signal });
       if (piece.length === 0) break;
       pieces.push(piece);
       offset += piece.length;

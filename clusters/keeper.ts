@@ -1,7 +1,7 @@
 /**
  * The job queue of one cluster, alive: looks after every job that is not over, places them strictly in order
  * (domain.md §5.4), starts their drivers and cancels them. Keepers live with the server, not with a request; jobs
- * outlive both. Leaves the arithmetic to queue.ts, a placed job to drive.ts.
+ * outlive both. Leaves the arithmetic to queue.ts, a placed job to drive.ts. Length: all of it shares one queue.
  */
 import { join } from "@std/path";
 import type { Cloud, CloudContext, CommandRunner, NodeCapacity } from "../clouds/cloud.ts";
@@ -11,8 +11,10 @@ import type { JobRecord } from "../core/job.ts";
 import type { ClusterStore } from "../state/clusters.ts";
 import type { JobStore } from "../state/jobs.ts";
 import type { LogFiles } from "../state/log_file.ts";
-import { Driver, endedBy, type EndWish, endWish, finishJob, markEnd, noteWaiting } from "./drive.ts";
+import { Again } from "./again.ts";
+import { Driver, endedBy, type EndWish, endWish, finishJob, markEnd } from "./drive.ts";
 import { rereadFrom } from "./gang.ts";
+import { noteWaiting } from "./job_notes.ts";
 import { jobNodes, type JobPlace } from "./job_spec.ts";
 import { JobLog, logPath } from "./merge.ts";
 import { demandOf, type Held, place, shareOf } from "./queue.ts";
@@ -54,12 +56,21 @@ export class JobKeeper {
   #place: JobPlace | null = null;
   #closing = false;
   #loaded = false;
+  /** Finds jobs again that were lost. */
+  readonly #again: Again;
 
   constructor(options: KeeperOptions) {
     const { cluster, cloud } = options;
     if (cluster.handle === null) throw new Error(`cluster ${cluster.name} has no handle yet`);
     this.#options = options;
     this.#runners = cloud.runners(cluster.handle, options.cloudContext(this.#life.signal));
+    this.#again = new Again({
+      what: `the jobs of cluster ${cluster.name}`,
+      signal: this.#life.signal,
+      isDone: () => this.#loaded,
+      attempt: () => this.wake(),
+      onFault: options.onFault,
+    });
   }
 
   /** Look after every job that is not over and place what fits. Resolves when that is done; jobs go on by themselves. */
@@ -106,6 +117,7 @@ export class JobKeeper {
       if (entry.driver === null) await this.#lost(entry, reason);
     }
     await Promise.allSettled([...this.#entries.values()].map((entry) => entry.over.promise));
+    await this.#again.ended();
   }
 
   async #end(ids: readonly number[] | null, wish: EndWish): Promise<number[]> {
@@ -132,9 +144,14 @@ export class JobKeeper {
 
   async #adoptAll(): Promise<void> {
     if (this.#loaded) return;
-    const rows = await this.#options.jobs.list(this.#options.cluster.hash, { active: true });
-    for (const job of rows) await this.#adopt(job);
-    this.#loaded = true;
+    try {
+      const rows = await this.#options.jobs.list(this.#options.cluster.hash, { active: true });
+      for (const job of rows) await this.#adopt(job);
+      this.#loaded = true;
+    } catch (error) {
+      this.#again.begin();
+      throw error;
+    }
   }
 
   async #adopt(job: JobRecord): Promise<void> {
@@ -161,7 +178,9 @@ export class JobKeeper {
 
   /** First in, first out: whoever is first in the queue blocks everybody behind. */
   async #placeWaiting(): Promise<void> {
-    for (const entry of this.#closing ? [] : this.#entries.values()) {
+    // One that was lost and found again is where it was.
+    const queue = [...this.#entries.values()].sort((a, b) => a.job.id - b.job.id);
+    for (const entry of this.#closing ? [] : queue) {
       if (entry.driver !== null || endWish(entry.log) !== null) continue;
       this.#capacity ??= await this.#ask((ctx) => this.#options.cloud.capacity(this.#handle, ctx));
       const placement = place(this.#demand(entry.job), this.#capacity, this.#allHeld());
@@ -182,7 +201,13 @@ export class JobKeeper {
   async #drive(entry: Entry, folder: string): Promise<void> {
     const { jobs, now, failpoint } = this.#options;
     const signal = this.#life.signal;
-    const where = await this.#whereabouts();
+    let where: JobPlace;
+    try {
+      where = await this.#whereabouts();
+    } catch (error) {
+      await this.#lost(entry, error);
+      throw error;
+    }
     entry.driver = new Driver(entry.job, {
       place: where,
       jobs,
@@ -210,21 +235,25 @@ export class JobKeeper {
   }
 
   #over(entry: Entry): void {
+    this.#again.reset();
     this.#entries.delete(entry.job.id);
     entry.over.resolve();
   }
 
+  /** Nobody looks after it now: that is told, and mended before long. */
   async #lost(entry: Entry, error: unknown): Promise<void> {
     if (!this.#entries.delete(entry.job.id)) return;
+    this.#loaded = false;
     const leaving = this.#life.signal.aborted;
     try {
       await entry.log[Symbol.asyncDispose]();
     } catch (cause) {
       // The bytes that did not reach the disk are computed again from the nodes' outputs at the next start.
-      if (!leaving) this.#options.onFault(cause, `the log of job ${entry.job.id} on ${this.#name}`);
+      if (!leaving) this.#again.tell(cause, `the log of job ${entry.job.id} on ${this.#name}`);
     }
-    if (!leaving) this.#options.onFault(error, `job ${entry.job.id} on cluster ${this.#name}`);
+    if (!leaving) this.#again.tell(error, `job ${entry.job.id} on cluster ${this.#name}`);
     entry.over.reject(error);
+    this.#again.begin();
   }
 
   /** Ended before it got a node. */
@@ -252,7 +281,7 @@ export class JobKeeper {
 
   #ask<T>(question: (ctx: CloudContext) => Promise<T>): Promise<T> {
     const signal = this.#life.signal;
-    return patiently(() => question(this.#options.cloudContext(signal)), signal);
+    return patiently(() => question(this.#options.cloudContext(signal)), { signal });
   }
 
   #allHeld(): Held[] {

@@ -28,12 +28,12 @@ import {
   provisionExisting,
   provisionNew,
   type ProvisionOptions,
-  undo,
 } from "./provision.ts";
 import type { Room } from "./room.ts";
 import { refreshCluster } from "./status.ts";
 import { submitJob } from "./submit.ts";
 import { checkSources, syncFiles } from "./sync.ts";
+import { undo } from "./undo.ts";
 
 export interface LaunchOptions {
   readonly clusterName: string;

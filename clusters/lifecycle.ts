@@ -41,8 +41,7 @@ export async function down(name: string, options: EndOptions, ctx: Context, room
     try {
       await terminate(cluster, ctx, room);
     } catch (error) {
-      ctx.signal.throwIfAborted();
-      if (!options.purge) throw error;
+      await survive(cluster, error, { purge: options.purge, ctx, room });
       ctx.log.line(
         yellow(`Purging cluster '${name}' although it could not be terminated: ${describe(error)}`),
       );
@@ -54,6 +53,18 @@ export async function down(name: string, options: EndOptions, ctx: Context, room
       room,
     );
   });
+}
+
+/** The ending failed and is not to be passed over: the cluster is still there, and jobs are to be placed on it again. */
+async function survive(
+  cluster: ClusterRecord,
+  error: unknown,
+  { purge, ctx, room }: { purge: boolean; ctx: Context; room: Room },
+): Promise<void> {
+  if (purge && !ctx.signal.aborted) return;
+  await room.keepers.release(cluster.hash);
+  ctx.signal.throwIfAborted();
+  throw error;
 }
 
 /** Nothing is left to end, be it that somebody else was faster. Throws cluster_not_found for a name never heard of. */
@@ -111,8 +122,7 @@ export async function stop(name: string, options: EndOptions, ctx: Context, room
         await stopNodes.call(cloud, cluster.handle, cloudContext(cloud, ctx, room));
       }
     } catch (error) {
-      ctx.signal.throwIfAborted();
-      if (!options.purge) throw error;
+      await survive(cluster, error, { purge: options.purge, ctx, room });
       ctx.log.line(yellow(`Marking cluster '${name}' stopped although that failed: ${describe(error)}`));
     }
     await settleStopped(cluster, { reason: "Cluster was stopped by user.", requestId: ctx.requestId }, room);

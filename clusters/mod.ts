@@ -11,6 +11,6 @@ export { cancelJobs, jobQueue, jobStatus } from "./jobs.ts";
 export { launch, type Launched, type LaunchOptions } from "./launch.ts";
 export { down, start, stop } from "./lifecycle.ts";
 export { optimize } from "./optimize.ts";
-export { gpusOfPlaces, nodesOfPlaces, setUpPlaces, tearDownPlaces } from "./places.ts";
+export { faultsOfPlaces, gpusOfPlaces, nodesOfPlaces, setUpPlaces, tearDownPlaces } from "./places.ts";
 export { openRoom, type Room, type RoomOptions } from "./room.ts";
 export { refreshTick, status } from "./status.ts";

@@ -46,3 +46,17 @@ export async function nodesOfPlaces(wish: PlaceWish, ctx: Context, room: Room): 
   const all = await cloud.nodes?.(cloudContext(cloud, ctx, room)) ?? [];
   return all.filter(({ place }) => wish.place === null || place === wish.place);
 }
+
+/** Places of a cloud that can't be used now, and why; none where it is not enabled. Asks all anew. */
+export async function faultsOfPlaces(
+  wish: PlaceWish,
+  ctx: Context,
+  room: Room,
+): Promise<{ place: string; reason: string }[]> {
+  if (!(await enabledClouds(ctx, room)).includes(wish.cloud)) return [];
+  const cloud = await room.clouds.load(wish.cloud);
+  const { places } = await cloud.check(cloudContext(cloud, ctx, room));
+  return places.flatMap(({ name, ok, reason }) =>
+    ok || (wish.place !== null && wish.place !== name) ? [] : { place: name, reason: reason ?? "unknown" }
+  );
+}

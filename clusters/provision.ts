@@ -3,10 +3,8 @@
  * never loses a machine; what fails is taken down before the next place is tried. Leaves choosing to optimize.ts.
  */
 import { delay } from "@std/async/delay";
-import type { Cloud } from "../clouds/cloud.ts";
 import { yellow } from "../core/ansi.ts";
 import type { Autostop, ClusterRecord, LaunchedResources } from "../core/cluster.ts";
-import { cloudDisplayName } from "../core/cloud_names.ts";
 import type { Context } from "../core/context.ts";
 import { describe, isSkyError, SkyError } from "../core/errors.ts";
 import { plural } from "../core/format.ts";
@@ -17,6 +15,7 @@ import { branch, failing, finishing, provisionHint, retrying, spinning, starting
 import { type Blocked, planTask } from "./optimize.ts";
 import { cloudContext, cloudOf } from "./asker.ts";
 import type { Room } from "./room.ts";
+import { undo } from "./undo.ts";
 
 export interface ProvisionOptions {
   readonly clusterName: string;
@@ -33,7 +32,6 @@ export interface ProvisionOptions {
 export const NO_AUTOSTOP: Autostop = { idleMinutes: -1, down: false, waitFor: "jobs_and_ssh", setAt: 0 };
 
 const RETRY_GAP_MS = 30_000;
-const TEARDOWN_TRIES = 3;
 
 /** Make a new cluster, place after place. Throws resources_unavailable with the failed places in its details. */
 export async function provisionNew(
@@ -266,28 +264,4 @@ async function noteFailure(
     reason: `Provision failed: ${error.message}`,
     requestId: ctx.requestId,
   });
-}
-
-/** Take down what a failed attempt has made. Three failures to do so end the search: better no cluster than a leak. */
-export async function undo(cluster: ClusterRecord, ctx: Context, room: Room): Promise<void> {
-  const saved = await room.clusters.get(cluster.name);
-  const handle = saved?.hash === cluster.hash ? saved.handle : cluster.handle;
-  if (handle === null) return;
-  const cloud: Cloud = await cloudOf(cluster, room);
-  for (let tries = 1;; tries++) {
-    try {
-      return await cloud.terminate(handle, cloudContext(cloud, ctx, room));
-    } catch (error) {
-      ctx.signal.throwIfAborted();
-      if (tries < TEARDOWN_TRIES) continue;
-      throw new SkyError(
-        "command_failed",
-        `Failed to terminate what was made of cluster '${cluster.name}' on ` +
-          `${cloudDisplayName(cluster.resources.cloud)}, which can cause resource leakage: ${
-            describe(error)
-          }`,
-        { hint: `sky down ${cluster.name}`, cause: error },
-      );
-    }
-  }
 }

@@ -50,6 +50,8 @@ export interface Room extends AsyncDisposable {
   readonly refreshed: Map<string, number>;
   /** By incarnation: when its nodes were last told how to end themselves (unix ms), and what. */
   readonly guarded: Map<string, { readonly at: number; readonly policy: string }>;
+  /** By incarnation: when autostop last failed (unix ms), and what it said. */
+  readonly troubles: Map<string, { readonly at: number; readonly words: string }>;
   now(): number;
   onFault(error: unknown, what: string): void;
   failpoint(name: string): void;
@@ -71,6 +73,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
     guards: new Guards(),
     refreshed: new Map(),
     guarded: new Map(),
+    troubles: new Map(),
     now,
     onFault,
     failpoint: options.failpoint ?? (() => {}),

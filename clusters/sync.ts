@@ -3,20 +3,23 @@
  * all nodes at once. Doing it again is harmless. Leaves copying to the clouds' runners.
  */
 import type { CommandRunner } from "../clouds/cloud.ts";
-import { dim } from "../core/ansi.ts";
+import { dim, yellow } from "../core/ansi.ts";
 import type { ClusterRecord } from "../core/cluster.ts";
 import type { Context } from "../core/context.ts";
-import { SkyError } from "../core/errors.ts";
+import { describe, SkyError } from "../core/errors.ts";
 import { plural, pyRepr } from "../core/format.ts";
 import { isCloudUri, mountTarget } from "../core/mounts.ts";
 import type { GitWorkdir, Task } from "../core/task.ts";
 import { cloudContext, cloudOf } from "./asker.ts";
 import { finishing, spinning, starting } from "./lines.ts";
 import type { Room } from "./room.ts";
+import { patiently } from "./waiting.ts";
 
 const WORKDIR = "~/sky_workdir";
 /** Copies at a time: each may be a process of ours. */
 const AT_ONCE = 16;
+/** How long nodes out of reach are waited for. */
+const PATIENCE_MS = 180_000;
 
 /**
  * Clone or update a git workdir. Arguments: url, ref. A token goes through git's own environment, never through a
@@ -89,7 +92,7 @@ export async function syncFiles(task: Task, options: SyncOptions, ctx: Context, 
     ctx.log.status(spinning("Syncing workdir"));
     const shown = typeof task.workdir === "string" ? task.workdir : task.workdir.url;
     ctx.log.line(dim(`  Syncing workdir (to ${count}): ${shown} -> ${WORKDIR}`));
-    await onAll(runners, (runner) => syncWorkdir(runner, task, ctx));
+    await onAll(runners, ctx, (runner) => syncWorkdir(runner, task, ctx));
     ctx.log.status(null);
     ctx.log.line(finishing("Synced workdir."));
   }
@@ -101,7 +104,7 @@ export async function syncFiles(task: Task, options: SyncOptions, ctx: Context, 
     if (typeof source !== "string") continue;
     ctx.log.line(dim(`  Syncing (to ${count}): ${source} -> ${destination}`));
     const target = mountTarget(destination);
-    await onAll(runners, (runner) => runner.upload(source, target, { signal: ctx.signal }));
+    await onAll(runners, ctx, (runner) => runner.upload(source, target, { signal: ctx.signal }));
   }
   ctx.log.status(null);
   ctx.log.line(finishing("Synced file_mounts."));
@@ -135,29 +138,43 @@ async function cloneWorkdir(
   throw new SkyError(
     "command_failed",
     `Cannot clone workdir ${workdir.url}${ref}: git failed with return code ${result.code}\n${result.stderr.trim()}`,
-    { details: { returncode: result.code } },
+    { details: { returnCode: result.code } },
   );
 }
 
-/** On all nodes, some at a time. The first failure counts; the others are waited for, so that none goes on alone. */
-export async function onAll(
+/**
+ * On all nodes, some at a time; a connection that breaks is waited for, since copying again is harmless. The first
+ * failure counts; the others are waited for, so that none goes on alone.
+ */
+async function onAll(
   runners: readonly CommandRunner[],
+  ctx: Context,
   work: (runner: CommandRunner) => Promise<void>,
 ): Promise<void> {
   const queue = [...runners];
-  const failures: unknown[] = [];
+  const failed = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, failed.signal]);
+  let said = false;
+  const onFailure = (error: SkyError) => {
+    if (said) return;
+    said = true;
+    const minutes = plural(PATIENCE_MS / 60_000, "minute");
+    ctx.log.line(yellow(`${describe(error)}. Syncing goes on when it is back, within ${minutes}.`));
+  };
   const workers = Array.from({ length: Math.min(AT_ONCE, runners.length) }, async () => {
     for (let runner = queue.shift(); runner !== undefined; runner = queue.shift()) {
+      const node = runner;
       try {
-        await work(runner);
+        await patiently(() => work(node), { signal, limitMs: PATIENCE_MS, onFailure });
       } catch (error) {
-        failures.push(error);
+        failed.abort(error);
         queue.length = 0;
       }
     }
   });
   await Promise.all(workers);
-  if (failures.length > 0) throw failures[0];
+  ctx.signal.throwIfAborted();
+  failed.signal.throwIfAborted();
 }
 
 async function statOf(path: string): Promise<Deno.FileInfo | null> {

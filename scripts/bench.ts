@@ -1,10 +1,12 @@
 /**
  * `deno task bench`: every figure that was promised, as ratios taken in one run. Prints a table, writes
- * dist/bench.json. Wants dist/sky (deno task compile) and a quiet machine.
+ * dist/bench.json. Wants dist/sky (deno task compile) and a quiet machine. `deno task bench machines` shows that part
+ * alone; the parts are client, server, size, and machines (on sshd nodes and Slurm in a sandbox, root only).
  */
 import { dirname, fromFileUrl, join, resolve } from "@std/path";
 import { clientRows } from "./bench/client.ts";
 import { serverRows } from "./bench/server.ts";
+import { machinesRows } from "./bench/machines.ts";
 import { markdown, type Row } from "./bench/table.ts";
 
 const root = resolve(dirname(fromFileUrl(import.meta.url)), "..");
@@ -24,6 +26,7 @@ const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
   client: () => clientRows(binary),
   server: serverRows,
   size: sizeRows,
+  machines: machinesRows,
 };
 const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(parts);
 const rows: Row[] = [];

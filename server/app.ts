@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import type { Operation } from "../api/operation.ts";
 import { operations } from "../api/operations.ts";
+import { SLURM_NODES_PATH } from "../api/routes.ts";
 import type { AppEnv, Deps } from "./deps.ts";
 import { answerStreaming } from "./direct/logs.ts";
 import { directRoutes } from "./direct/mod.ts";
@@ -16,6 +17,10 @@ export function createApp(deps: Deps): Hono<AppEnv> {
   for (const operation of Object.values(operations) as unknown as Operation[]) {
     const answer = operation.kind === "streaming" ? answerStreaming : answerSubmission;
     app.on(operation.method, operation.path, (c) => answer(operation, c, deps));
+    // What is asked may be in the query; the body of a GET never gets here.
+    if (operation.path === SLURM_NODES_PATH) {
+      app.get(SLURM_NODES_PATH, (c) => answer({ ...operation, method: "GET" }, c, deps));
+    }
   }
   return app;
 }

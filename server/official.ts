@@ -1,5 +1,5 @@
 /**
- * Results for SkyPilot's own clients, where they read them differently from ours (wire.md §14.4, §14.8): handles of
+ * Results for SkyPilot's own clients, where they read them differently from ours (wire.md §7.2, §14.4, §14.8): handles of
  * old ones must be pickles, before API version 29 there is no AUTOSTOPPING, and no version knows a cloud `local`. Pure.
  */
 import type { WireHandle } from "../api/clusters.ts";
@@ -9,6 +9,8 @@ import type { Caller } from "./deps.ts";
 import { LOCAL_INFRA } from "./handlers/views.ts";
 
 const AUTOSTOPPING_SINCE = 29;
+/** Those before read pairs of cluster and GPUs, without the reason why it could not be asked. */
+const SLURM_ERRORS_SINCE = 36;
 
 /** The payload as this caller can read it. */
 export function forClient(
@@ -46,6 +48,11 @@ const EDITS: readonly Edit[] = [
     edit: (handle) => pickledHandle(handle as WireHandle | null),
   },
   { names: ["sky.cost_report"], before: JSON_HANDLES_SINCE, edit: each(withPickledResources) },
+  {
+    names: ["sky.realtime_slurm_gpu_availability"],
+    before: SLURM_ERRORS_SINCE,
+    edit: each((entry) => Array.isArray(entry) ? entry.slice(0, 2) : entry),
+  },
   { names: ["sky.status", "sky.cost_report"], before: AUTOSTOPPING_SINCE, edit: each(withOldStatus) },
 ];
 

@@ -1,6 +1,7 @@
 /** `sky gpus list` and its old name `sky show-gpus` (cli.md §4.2). The tables are gpus_table.ts's. */
 import type { AcceleratorsView } from "../../api/checks.ts";
 import { canonicalCloud } from "../../core/cloud_names.ts";
+import { isSkyError } from "../../core/errors.ts";
 import { parseInfra } from "../../core/infra.ts";
 import type { Sky } from "../../sdk/client.ts";
 import type { Command, Input, Io, Option } from "../command.ts";
@@ -8,6 +9,7 @@ import { ask } from "../follow.ts";
 import { CONFIG, OUTPUT } from "../options.ts";
 import { usage } from "../parse.ts";
 import { type Place, poolLines, poolsWithGpus } from "./gpus_places.ts";
+import { type SlurmGpus, slurmGpus, slurmLines } from "./gpus_slurm.ts";
 import { acceleratorOffers, detailTables, type Offer, quantityTables } from "./gpus_table.ts";
 import { settled, unwrap } from "./settled.ts";
 
@@ -66,13 +68,14 @@ interface Wish {
   readonly region: string | null;
   readonly all: boolean;
   readonly allRegions: boolean;
+  readonly verbose: boolean;
 }
 
 async function run(io: Io, input: Input, { json }: { json: boolean }): Promise<number> {
   const { out } = io;
   const wish = readWish(input);
   const sky = await io.sky();
-  if (wish.cloud === "kubernetes" && !(await kubernetesEnabled(io, sky))) {
+  if (wish.cloud === "kubernetes" && !(await isEnabled("kubernetes", io, sky))) {
     if (json) out.json({});
     else out.line("Kubernetes is not enabled. To fix, run: sky check kubernetes ");
     return 0;
@@ -82,12 +85,18 @@ async function run(io: Io, input: Input, { json }: { json: boolean }): Promise<n
     return 0;
   }
   // Both questions are under way before the first answer.
-  const rest = wish.name === null ? settled(quantitiesAndDetails(io, sky, wish)) : null;
-  const pools = await poolsOf(io, sky, wish);
-  if (pools.length > 0) {
-    for (const line of poolLines(pools, out.style, { quantity: wish.quantity !== null })) out.line(line);
-    return wish.cloud === "ssh" ? 0 : await showClouds(io, sky, wish);
+  const shared = sharedOut(io, sky, wish);
+  const rest = wish.name === null && wish.cloud !== "slurm"
+    ? settled(quantitiesAndDetails(io, sky, wish))
+    : null;
+  const sections = await shared;
+  for (const [i, lines] of sections.entries()) {
+    if (i > 0) out.line();
+    for (const line of lines) out.line(line);
   }
+  if (wish.cloud === "slurm" && sections.length === 0) out.line(await whyNoSlurm(io, sky, wish));
+  if (wish.cloud === "slurm") return 0;
+  if (sections.length > 0) return wish.cloud === "ssh" ? 0 : await showClouds(io, sky, wish);
   if (rest === null) return await showOne(io, sky, wish);
   const [counts, details] = unwrap(await rest);
   if (Object.keys(counts).length === 0) {
@@ -120,9 +129,42 @@ function quantitiesAndDetails(io: Io, sky: Sky, wish: Wish) {
   ]);
 }
 
+/** The sections of machines that are shared out, as lines. */
+async function sharedOut(io: Io, sky: Sky, wish: Wish): Promise<string[][]> {
+  const { style } = io.out;
+  const quantity = wish.quantity !== null;
+  const [pools, slurm] = await Promise.all([poolsOf(io, sky, wish), slurmOf(io, sky, wish)]);
+  return [
+    ...(pools.length > 0 ? [poolLines(pools, style, { quantity })] : []),
+    ...(slurm !== null && slurm.clusters.length > 0 ? [slurmLines(slurm, style, { quantity })] : []),
+  ];
+}
+
+async function slurmOf(io: Io, sky: Sky, wish: Wish): Promise<SlurmGpus | null> {
+  const { cloud, region, name, quantity, verbose } = wish;
+  if (cloud !== null && cloud !== "slurm") return null;
+  const place = cloud === "slurm" ? region : null;
+  return await slurmGpus(io, sky, { name, quantity, place, nodes: verbose && name === null });
+}
+
+async function whyNoSlurm(io: Io, sky: Sky, { name, quantity }: Wish): Promise<string> {
+  if (!(await isEnabled("slurm", io, sky))) return "Slurm is not enabled. To fix, run: sky check slurm ";
+  if (name === null) {
+    return "No GPUs found in any Slurm partition. To further debug, run: sky check slurm ";
+  }
+  const amount = quantity === null ? "" : ` with requested quantity ${quantity}`;
+  return `Resources '${name}'${amount} not found in any Slurm partition. ` +
+    "To show available accelerators on Slurm, run: sky gpus list --infra slurm ";
+}
+
 async function poolsOf(io: Io, sky: Sky, { cloud, region, name, quantity }: Wish): Promise<Place[]> {
   if (cloud !== null && cloud !== "ssh") return [];
-  return await poolsWithGpus(io, sky, { name, quantity, place: cloud === "ssh" ? region : null });
+  const wish = { name, quantity, place: cloud === "ssh" ? region : null };
+  return await poolsWithGpus(io, sky, wish).catch(async (error) => {
+    // SkyPilot's server fails to look where it lacks what it would look with; then SSH isn't enabled either.
+    if (isSkyError(error) && !(await isEnabled("ssh", io, sky))) return [];
+    throw error;
+  });
 }
 
 /** What is below the section of machines that are shared out: the rest, if there is any. */
@@ -130,7 +172,9 @@ async function showClouds(io: Io, sky: Sky, wish: Wish): Promise<number> {
   const { out } = io;
   const all = offersOf(await accelerators(io, sky, wish));
   const sold = new Map(
-    [...all].map(([name, offers]) => [name, offers.filter(({ cloud }) => cloud !== "SSH")] as const)
+    [...all].map(([name, offers]) =>
+      [name, offers.filter(({ cloud }) => !["SSH", "Slurm"].includes(cloud))] as const
+    )
       .filter(([, offers]) => offers.length > 0),
   );
   if (sold.size === 0) return 0;
@@ -180,9 +224,9 @@ function offersOf(view: AcceleratorsView): Map<string, Offer[]> {
   return new Map(Object.entries(acceleratorOffers(view)).filter(([, offers]) => offers.length > 0));
 }
 
-async function kubernetesEnabled(io: Io, sky: Sky): Promise<boolean> {
+async function isEnabled(cloud: string, io: Io, sky: Sky): Promise<boolean> {
   const enabled = await ask(io, sky, "enabledClouds", { expand: "True" });
-  return enabled.some((infra) => infra === "kubernetes" || infra.startsWith("kubernetes/"));
+  return enabled.some((infra) => infra === cloud || infra.startsWith(`${cloud}/`));
 }
 
 function readWish(input: Input): Wish {
@@ -200,7 +244,7 @@ function readWish(input: Input): Wish {
   if (allRegions && accelerator === undefined) {
     throw usage("The --all-regions flag is only valid when an accelerator is specified.");
   }
-  return { ...readAccelerator(accelerator), cloud, region, all, allRegions };
+  return { ...readAccelerator(accelerator), cloud, region, all, allRegions, verbose: input.flag("verbose") };
 }
 
 function readInfra(input: Input): { cloud: string | null; region: string | null } {

@@ -1,6 +1,6 @@
 /**
- * GPUs of machines that are shared out: the section of SSH node pools in `sky gpus list` (cli.md §4.2). What clouds
- * sell is gpus_table.ts's.
+ * GPUs of machines that are shared out: the section of SSH node pools in `sky gpus list` (cli.md §4.2). That of Slurm
+ * is gpus_slurm.ts's; what clouds sell is gpus_table.ts's.
  */
 import type { GpuAvailabilityView, NodeView } from "../../api/places.ts";
 import { amount } from "../../core/format.ts";
@@ -47,10 +47,11 @@ async function availability(io: Io, sky: Sky, wish: PlaceWish): Promise<GpuAvail
   }
 }
 
-interface Style {
+export interface Style {
   green(text: string): string;
   bold(text: string): string;
   cyan(text: string): string;
+  yellow(text: string): string;
 }
 
 /** The section's lines. `quantity`: one was asked for. */
@@ -64,11 +65,7 @@ export function poolLines(
   if (places.length > 1) lines.push(...totals(places).split("\n"));
   for (const { name, gpus } of places) {
     lines.push(style.cyan(`SSH Node Pool: ${shown(name)}`));
-    const second = options.quantity ? "QTY_FILTER" : "REQUESTABLE_QTY_PER_NODE";
-    const rows = gpus.map((
-      [gpu, quantities, total, free],
-    ) => [gpu, quantities.map(amount).join(", "), utilization(free, total)]);
-    lines.push(...plainTable(["GPU", second, "UTILIZATION"], rows).split("\n"));
+    lines.push(...gpuLines(gpus, options));
   }
   lines.push(style.cyan(style.bold("SSH Node Pool per-node GPU availability")));
   const header = ["NODE_POOL", "NODE", "vCPU", "Memory (GB)", "GPU", "GPU UTILIZATION", "NODE STATUS"];
@@ -76,7 +73,17 @@ export function poolLines(
   return [...lines, ...plainTable(header, rows).split("\n")];
 }
 
-function totals(places: readonly Place[]): string {
+/** The table of one place. */
+export function gpuLines(gpus: Place["gpus"], { quantity }: { quantity: boolean }): string[] {
+  const second = quantity ? "QTY_FILTER" : "REQUESTABLE_QTY_PER_NODE";
+  const rows = gpus.map((
+    [gpu, quantities, total, free],
+  ) => [gpu, quantities.map(amount).join(", "), utilization(free, total)]);
+  return plainTable(["GPU", second, "UTILIZATION"], rows).split("\n");
+}
+
+/** The table over several places. */
+export function totals(places: readonly Pick<Place, "gpus">[]): string {
   const sums = new Map<string, { total: number; free: number }>();
   for (const [gpu, , total, free] of places.flatMap(({ gpus }) => gpus)) {
     const before = sums.get(gpu) ?? { total: 0, free: 0 };
@@ -88,7 +95,7 @@ function totals(places: readonly Place[]): string {
   );
 }
 
-function utilization(free: number, total: number): string {
+export function utilization(free: number, total: number): string {
   return `${free} of ${total} free`;
 }
 
@@ -104,7 +111,7 @@ function nodeCells(place: string, node: NodeView): string[] {
   ];
 }
 
-function measure(free: number | null, total: number | null): string {
+export function measure(free: number | null, total: number | null): string {
   if (total === null) return "-";
   return free === null ? amount(total) : `${amount(free)} of ${amount(total)} free`;
 }

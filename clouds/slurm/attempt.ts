@@ -4,9 +4,10 @@ import { isSkyError } from "../../core/errors.ts";
 import type { CloudContext, ProvisionSpec } from "../cloud.ts";
 import { type Asker, complaint, onLogin } from "./ask.ts";
 import type { SlurmHandle } from "./handle.ts";
+import { provisionTimeout } from "./settings.ts";
 
-/** How long an allocation is waited for without any answer. */
-const UNANSWERED_MS = 90_000;
+/** How long an answer is waited for at most. */
+const UNANSWERED_MS = 180_000;
 const PAUSE_MS = 2_000;
 
 export interface Attempt {
@@ -17,17 +18,27 @@ export interface Attempt {
   readonly base: string;
 }
 
-/** An allocation that is there, or may be, is not given up because a question was not answered. */
-export async function patiently<T>(work: () => Promise<T>, { ctx, handle }: Attempt): Promise<T> {
-  const giveUpAt = performance.now() + UNANSWERED_MS;
+/**
+ * An allocation that is there, or may be, is not given up because a question was not answered. Answers are waited for
+ * as long as an allocation is from the first failure on, three minutes at most.
+ */
+export async function patiently<T>(
+  work: () => Promise<T>,
+  { spec, handle, ctx }: Pick<Attempt, "spec" | "handle" | "ctx">,
+): Promise<T> {
+  const seconds = provisionTimeout(ctx.config, { partitionAsked: spec.resources.zoneAsked === true });
+  const limitMs = Math.min(seconds === null ? Infinity : seconds * 1_000, UNANSWERED_MS);
+  let giveUpAt: number | null = null;
   for (;;) {
     try {
       return await work();
     } catch (error) {
       ctx.signal.throwIfAborted();
       const passing = isSkyError(error, "network") || isSkyError(error, "timeout");
-      if (!passing || performance.now() >= giveUpAt) throw error;
+      if (!passing || performance.now() >= (giveUpAt ?? Infinity)) throw error;
       ctx.log.status(launching(`${handle.cluster} does not answer`));
+      if (giveUpAt === null) ctx.log.line(`${error.message}. Waiting for it to come back.`);
+      giveUpAt ??= performance.now() + limitMs;
       await delay(PAUSE_MS, { signal: ctx.signal });
     }
   }

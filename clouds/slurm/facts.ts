@@ -123,6 +123,22 @@ export function parseNodes(text: string): SlurmNode[] {
   });
 }
 
+const SHORT: Readonly<Record<string, string>> = { ALLOCATED: "alloc", MIXED: "mix", COMPLETING: "comp" };
+const MARKS: readonly (readonly [flag: string, word: string])[] = [
+  ["MAINTENANCE", "maint"],
+  ["COMPLETING", "comp"],
+  ["RESERVED", "resv"],
+];
+
+/** The state of a node as `sinfo` shows it: `idle`, `mix`, `drain`, `down*`, … */
+export function stateWord({ state, flags }: Pick<SlurmNode, "state" | "flags">): string {
+  const busy = ["ALLOCATED", "MIXED", "COMPLETING"].includes(state) || flags.includes("COMPLETING");
+  const word = flags.includes("DRAIN") && state !== "DOWN"
+    ? busy ? "drng" : "drain"
+    : MARKS.find(([flag]) => flags.includes(flag))?.[1] ?? SHORT[state] ?? state.toLowerCase();
+  return flags.includes("NOT_RESPONDING") ? `${word}*` : word;
+}
+
 /** `gpu:h100:4(S:0-1),gpu:a100:2(IDX:0-1),lustre:1`: the GPUs of it. */
 export function parseGres(text: string): Gres[] {
   return text.replace(/\([^)]*\)/g, "").split(",").flatMap((part) => {

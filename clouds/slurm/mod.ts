@@ -16,7 +16,7 @@ import type {
 } from "../cloud.ts";
 import { abandon, guard, inspect, terminate } from "./allocation.ts";
 import { askFacts } from "./ask.ts";
-import type { Facts, SlurmNode } from "./facts.ts";
+import { type Facts, type SlurmNode, stateWord } from "./facts.ts";
 import { gpuNameOf, gresCount } from "./gres.ts";
 import { prepare, readHandle } from "./handle.ts";
 import { askerOf, closeLogins, clustersOf, loginOf } from "./logins.ts";
@@ -160,6 +160,7 @@ async function nodes(ctx: CloudContext): Promise<readonly PlaceNode[]> {
         gpus: total,
         gpusFree: Math.max(0, total - gresCount(node.gresUsed, null)),
         ready: isUsable(node),
+        queues: { partitions: node.partitions, state: stateWord(node) },
       };
     })
   );

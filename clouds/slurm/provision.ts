@@ -27,7 +27,8 @@ export async function provision(spec: ProvisionSpec, ctx: CloudContext): Promise
   const handle = prepare(spec);
   const login = loginOf(handle.cluster, ctx);
   const asker = askerOf(login, ctx);
-  const base = await findBase(workdirOf(ctx.config, handle.cluster), asker);
+  const workdir = workdirOf(ctx.config, handle.cluster);
+  const base = await patiently(() => findBase(workdir, asker), { spec, handle, ctx });
   const attempt: Attempt = { spec, handle, asker, ctx, base };
   const begun = await existing(attempt) ?? await patiently(() => submit(attempt), attempt);
   const job = await started(begun, attempt);
@@ -67,7 +68,7 @@ async function existing(attempt: Attempt): Promise<SlurmJob | null> {
     const [oldest, ...more] = jobs.filter((job) => job.state !== "COMPLETING");
     if (oldest !== undefined) {
       // Two submissions whose replies were lost: one is enough.
-      if (more.length > 0) await cancel(more.map(({ id }) => id), asker);
+      if (more.length > 0) await patiently(() => cancel(more.map(({ id }) => id), asker), attempt);
       if (oldest.numNodes === handle.numNodes) return oldest;
       throw new SkyError(
         "resources_unavailable",
@@ -180,7 +181,7 @@ async function started(begun: SlurmJob, attempt: Attempt): Promise<SlurmJob> {
       : hopeless(job) ??
         (now >= giveUpAt ? `it was still ${waitingText(job, ahead)} after ${seconds} seconds` : null);
     if (fault !== null) {
-      await cancel([begun.id], asker);
+      await patiently(() => cancel([begun.id], asker), attempt);
       const said = job !== undefined && isEnded(job) ? await outputOf(begun, attempt) : "";
       throw new SkyError(
         "resources_unavailable",

@@ -1,7 +1,8 @@
 /**
  * The cloud `ssh`: machines of people's own, in pools (domain.md §8.5). Owns the Cloud object and the order of its
  * acts: first the ledger, then the hosts, and freeing only what is proven gone. Hosts are hosts.ts, who has what
- * ledger.ts, acts on one host nodes.ts, `sky ssh up|down` setup.ts, autostop without us guards.ts.
+ * ledger.ts, making nodes provision.ts, acts on one host nodes.ts, `sky ssh up|down` setup.ts, autostop without us
+ * guards.ts.
  */
 import type { Handle } from "../../core/cluster.ts";
 import { describe, SkyError } from "../../core/errors.ts";
@@ -14,17 +15,17 @@ import type {
   NodeInfo,
   NoOffer,
   Offer,
-  ProvisionSpec,
 } from "../cloud.ts";
 import { RemoteRunner } from "../transport/remote/runner.ts";
 import { closeShells, sshShell, sshWatch } from "../transport/ssh/mod.ts";
 import { check, gpus, nodes, setUp, tearDown } from "./setup.ts";
 import { guard, logins } from "./guards.ts";
 import { prepare, readHandle, type SshHandle, type SshNode } from "./handle.ts";
-import { type Claim, claim, claimsIn, release } from "./ledger.ts";
-import { endAt, lookAt, makeNode, type Place, placesOf, stopAt } from "./nodes.ts";
+import { claimsIn, release } from "./ledger.ts";
+import { endAt, lookAt, type Place, placesOf, stopAt } from "./nodes.ts";
 import { offersOf } from "./offers.ts";
-import { findPool, forgetState, isPool, isUnreachable, readPools, roomsOf, sshContext } from "./state.ts";
+import { provision } from "./provision.ts";
+import { forgetState, isPool, isUnreachable, readPools, roomsOf, sshContext } from "./state.ts";
 
 /** Machines are rebuilt: once a day they are asked anew what they have. */
 const FACTS_MS = 24 * 3600_000;
@@ -42,54 +43,6 @@ async function offers(
       : [],
   })));
   return offersOf(rooms, wish, { numNodes, claims: await claimsIn(ctx.folder) });
-}
-
-async function provision(spec: ProvisionSpec, ctx: CloudContext): Promise<Handle> {
-  const handle = prepare(spec);
-  const before = spec.previous === null ? null : readHandle(spec.previous).nodes;
-  const pool = await findPool(handle.pool, ctx);
-  if (pool === null) {
-    throw new SkyError("resources_unavailable", `There is no SSH Node Pool '${handle.pool}' any more`, {
-      hint: "sky check ssh",
-    });
-  }
-  // Every round drops a host that does not answer, so this ends.
-  for (let round = 0; round <= pool.hosts.length; round++) {
-    const rooms = await roomsOf(pool, ctx);
-    const wish = { ...handle, cluster: handle.nameOnCloud };
-    const claims = await claim(ctx.folder, wish, rooms.map(({ room }) => room));
-    const made = await Promise.all(claims.map(async (each) => {
-      const host = rooms.find(({ room }) => room.machine === each.machine)?.host;
-      if (host === undefined) return { each, error: missing(each) };
-      try {
-        return { each, node: await makeNode(host, each, ctx) };
-      } catch (error) {
-        ctx.signal.throwIfAborted();
-        return { each, error };
-      }
-    }));
-    const failed = made.filter((one) => one.error !== undefined);
-    if (failed.length === 0) return { ...handle, nodes: made.map(({ node }) => node!) };
-    // A node that was up before has its data there: only a new one may go elsewhere.
-    const stuck = failed.find(({ each, error }) =>
-      before?.[each.node] !== undefined || !isUnreachable(error)
-    );
-    if (stuck !== undefined) throw stuck.error;
-    for (const { error } of failed) ctx.log.line(`Trying another host: ${describe(error)}`);
-    await release(ctx.folder, handle.nameOnCloud, {
-      nodes: failed.map(({ each }) => each.node),
-      remnant: true,
-    });
-  }
-  throw new SkyError("resources_unavailable", "The SSH Node Pool may not have enough resources.");
-}
-
-function missing(claim: Claim): SkyError {
-  return new SkyError(
-    "resources_unavailable",
-    `Host '${claim.host}' is no longer in SSH Node Pool '${claim.pool}', and a node of the cluster is there`,
-    { hint: "Put it back into ~/.sky/ssh_node_pools.yaml" },
-  );
 }
 
 async function inspect(handle: Handle, ctx: CloudContext): Promise<readonly NodeInfo[]> {

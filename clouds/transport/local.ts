@@ -181,7 +181,7 @@ export class LocalRunner implements CommandRunner {
     } catch (error) {
       if (error instanceof Deno.errors.AlreadyExists && await this.#isLinked({ path, link }, link)) return;
       if (error instanceof SkyError) throw error;
-      throw new SkyError("permission_denied", `Cannot mount at '${link}': ${describe(error)}`, {
+      throw new SkyError("command_failed", `Cannot mount at '${link}': ${describe(error)}`, {
         hint: "Use a path below ~ or /tmp, or make a link there yourself",
         cause: error,
       });

@@ -2,7 +2,7 @@
 import { join } from "@std/path";
 import { run as runProgram } from "../compile.ts";
 import { pinnedBase } from "../denort.ts";
-import { freshSky, interleaved, quantile, timeCommand, wall } from "./measure.ts";
+import { firstOutput, freshSky, interleaved, quantile, timeCommand } from "./measure.ts";
 import type { Row } from "./table.ts";
 
 async function floorProgram(folder: string): Promise<string> {
@@ -44,7 +44,7 @@ export async function clientRows(binary: string): Promise<Row[]> {
       note: `${samples.get(name)!.median.toFixed(0)} ms [${samples.get(name)!.min.toFixed(0)}]`,
     });
     const first = await firstCommand(binary);
-    const output = await firstOutput(binary, warm.env);
+    const output = await launchToOutput(binary, warm.env);
     return [
       {
         what: "floor: compiled hello-world",
@@ -81,30 +81,11 @@ async function firstCommand(binary: string): Promise<number> {
 }
 
 /** From the start of `sky launch` of a new cluster until the job's line is on stdout. Milliseconds. */
-async function firstOutput(binary: string, env: Record<string, string>): Promise<number> {
+async function launchToOutput(binary: string, env: Record<string, string>): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < 7; i++) {
-    times.push(
-      await wall(async () => {
-        const child = new Deno.Command(binary, {
-          args: ["launch", "-c", `o${i}`, "--cpus", "0.1", "-y", "echo the-output"],
-          env,
-          clearEnv: true,
-          stdin: "null",
-          stdout: "piped",
-          stderr: "null",
-        }).spawn();
-        let seen = "";
-        const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-        while (!seen.includes(") the-output")) {
-          const { value, done } = await reader.read();
-          if (done) throw new Error(`Cannot measure the first output: the log ended\n${seen}`);
-          seen += value;
-        }
-        reader.cancel();
-        child.status.catch(() => {}); // it ends on its own; only the moment of the line counts
-      }),
-    );
+    const args = ["launch", "-c", `o${i}`, "--cpus", "0.1", "-y", "echo the-output"];
+    times.push(await firstOutput(binary, args, { env, text: ") the-output" }));
   }
   return quantile(times, 0.5);
 }

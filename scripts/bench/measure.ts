@@ -61,6 +61,32 @@ export async function timeCommand(
   });
 }
 
+/** From the start of a program until `text` is on its stdout, milliseconds. Waits for its end, too. */
+export async function firstOutput(
+  program: string,
+  args: string[],
+  { env, text }: { env: Record<string, string>; text: string },
+): Promise<number> {
+  const began = performance.now();
+  let took: number | null = null;
+  let seen = "";
+  const child = new Deno.Command(program, {
+    args,
+    env,
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    seen += piece;
+    if (took === null && seen.includes(text)) took = performance.now() - began;
+  }
+  const { success } = await child.status;
+  if (took === null || !success) throw new Error(`Cannot measure '${args.join(" ")}': it failed\n${seen}`);
+  return took;
+}
+
 export async function freshSky(env: Record<string, string> = {}): Promise<TestSky> {
   return await TestSky.make(env);
 }

@@ -109,6 +109,12 @@ Deno.test("down keeps the record when the cloud fails, unless it purges", async 
     cloud.onTerminate = () => Promise.reject(new SkyError("network", "no route"));
     await assertRejects(() => down("c1", NO_END, server.context(), server.room), SkyError, "no route");
     assert(await server.room.clusters.get("c1") !== null);
+    // It is still there, so jobs are placed on it again.
+    const options = { clusterName: "c1", dryrun: false };
+    const { jobId } = await exec(task("run: echo"), options, server.context(), server.room);
+    const after = await followJob("c1", jobId!, ALL, server.context(), server.room);
+    await textOf(after.log);
+    assertEquals(await after.exitCode, 0);
     const ctx = server.context();
     await down("c1", { ...NO_END, purge: true }, ctx, server.room);
     assertEquals(ctx.lines, ["Purging cluster 'c1' although it could not be terminated: no route"]);

@@ -165,6 +165,8 @@ const QUESTIONS: Record<Answered, { own: Value; check: Check; log?: RegExp }> = 
   pools: { own: { pool_names: null }, check: is([]) },
   services: { own: { service_names: null }, check: is([]) },
   nodeInfo: { own: { context: "ssh-nowhere" }, check: is({ node_info_dict: {}, hint: "" }) },
+  slurmGpus: { own: { slurm_cluster_name: null, name_filter: null, quantity_filter: null }, check: is([]) },
+  slurmNodes: { own: { slurm_cluster_name: null }, check: is([]) },
   stop: { own: { ...W, purge: false, graceful: false, graceful_timeout: null }, check: is(null) },
   start: {
     own: {

@@ -61,6 +61,7 @@ Deno.test("old clients get pickled handles and old statuses", async () => {
       "sky.start": () => Promise.resolve(handle),
       "sky.cost_report": () => Promise.resolve([cost]),
       "sky.enabled_clouds": () => Promise.resolve(["local", "ssh/pool"]),
+      "sky.realtime_slurm_gpu_availability": () => Promise.resolve([["hpc", [], "no route"]]),
     },
   });
   const result = async (path: string, body: Record<string, unknown>, version: string) => {
@@ -81,6 +82,8 @@ Deno.test("old clients get pickled handles and old statuses", async () => {
   assertEquals(await result("/cost_report", {}, "40"), [
     { ...cost, resources: pickledResources(cost.resources) },
   ]);
+  assertEquals(await result("/slurm_gpu_availability", {}, "36"), [["hpc", [], "no route"]]);
+  assertEquals(await result("/slurm_gpu_availability", {}, "35"), [["hpc", []]]);
   // No version of theirs knows a cloud "local"; ours do.
   const asked = await rig.app("/enabled_clouds", { headers: { [HEADERS.apiVersion]: "62" } });
   const id = asked.headers.get(HEADERS.requestId)!;
@@ -89,4 +92,22 @@ Deno.test("old clients get pickled handles and old statuses", async () => {
     "local",
     "ssh/pool",
   ]);
+});
+
+Deno.test("SkyPilot's clients ask for Slurm's nodes by GET, whose body can't be read", async () => {
+  const asked: unknown[] = [];
+  await using rig = await makeRig({
+    works: { "sky.slurm_node_info": (body) => (asked.push(body), Promise.resolve([])) },
+  });
+  const ids = [
+    await rig.submit("/slurm_node_info", { slurm_cluster_name: "hpc" }),
+    ...await Promise.all(["", "?slurm_cluster_name=lab"].map(async (query) => {
+      const response = await rig.app(`/slurm_node_info${query}`, { headers: { [HEADERS.apiVersion]: "62" } });
+      assertEquals(response.status, 200);
+      return response.headers.get(HEADERS.requestId)!;
+    })),
+  ];
+  for (const id of ids) assertEquals((await rig.get(id)).status, "SUCCEEDED");
+  const names = asked.map((body) => (body as { slurm_cluster_name: string | null }).slurm_cluster_name);
+  assertEquals(names.toSorted(), ["hpc", "lab", null]);
 });

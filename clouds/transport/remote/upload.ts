@@ -239,7 +239,7 @@ async function makeLink(node: RemoteNode, place: Place & { link: string }, copy:
     processes: node.processes ?? null,
   });
   if (code === NO_LINK) {
-    throw new SkyError("permission_denied", `Cannot mount at '${place.link}': permission denied`, {
+    throw new SkyError("command_failed", `Cannot mount at '${place.link}': permission denied`, {
       hint: "Use a path below ~ or /tmp, or make a link there yourself",
     });
   }

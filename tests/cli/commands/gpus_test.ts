@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { SlurmNodeView } from "../../../api/places.ts";
 import { SkyError } from "../../../core/errors.ts";
 import { type Answers, inputOf, keysOf, lines, sky } from "./fake_sky.ts";
 
@@ -14,8 +15,11 @@ const noPools = () => {
   throw new SkyError("invalid_argument", "No GPUs found in any SSH Node Pool.");
 };
 
+/** What a server answers that has neither pools nor Slurm. */
+const cloudsOnly: Answers = { gpuAvailability: noPools, slurmGpus: () => [] };
+
 const answers: Answers = {
-  gpuAvailability: noPools,
+  ...cloudsOnly,
   listAcceleratorCounts: () => ({
     V100: [8.0, 1.0, 4.0],
     A10: [1],
@@ -48,7 +52,7 @@ Deno.test("gpus list shows the tables of cli.md §4.2 to the blank", async () =>
     QUANTITIES +
       lines("", "Hint: use -a/--all to see all accelerators (including non-common ones) and pricing."),
   );
-  assertEquals(keysOf(ran).toSorted(), ["gpuAvailability", "listAcceleratorCounts"]);
+  assertEquals(keysOf(ran).toSorted(), ["gpuAvailability", "listAcceleratorCounts", "slurmGpus"]);
 });
 
 const HEADER =
@@ -94,7 +98,7 @@ Deno.test("gpus list shows unknown cells as - and GCP's accelerators without a h
     "r",
   ]];
   const ran = await sky(["gpus", "list", "V100"], {
-    answers: { gpuAvailability: noPools, listAccelerators: () => ({ V100: odd, L4: [] }) },
+    answers: { ...cloudsOnly, listAccelerators: () => ({ V100: odd, L4: [] }) },
   });
   assertEquals(
     ran.text,
@@ -144,7 +148,7 @@ Deno.test("gpus list says what is not there, and exits 0", async () => {
   const three = await sky(["gpus", "list", "FOO:3"], { answers });
   assertEquals(three.text, `Resources 'FOO' with requested quantity 3${text}`);
   const nothing = await sky(["gpus", "list"], {
-    answers: { gpuAvailability: noPools, listAcceleratorCounts: () => ({}) },
+    answers: { ...cloudsOnly, listAcceleratorCounts: () => ({}) },
   });
   assertEquals(
     nothing.text,
@@ -256,4 +260,96 @@ Deno.test("gpus list begins with the SSH node pools, and does not repeat them be
   });
   assertStringIncludes(only.text, "QTY_FILTER");
   assertEquals(only.text.includes("Cloud GPUs"), false);
+});
+
+const slurmNode = (name: string, more: Partial<SlurmNodeView> = {}): SlurmNodeView => ({
+  node_name: name,
+  slurm_cluster_name: "hpc",
+  partition: "main,short",
+  node_state: "mix",
+  gpu_type: "H100",
+  total_gpus: 8,
+  free_gpus: 5,
+  vcpu_count: 96,
+  memory_gb: 960,
+  free_vcpus: 90,
+  free_alloc_memory_gb: 900.5,
+  ...more,
+});
+
+const withSlurm: Answers = {
+  ...answers,
+  slurmGpus: ({ slurm_cluster_name: only }) =>
+    only === "none" ? [] : [
+      ["hpc", [["H100", [1, 2, 4, 8], 16, 5]], null],
+      ["lab", [], "Could not query Slurm cluster 'lab': no route"],
+    ],
+  // As an official server does that is asked by GET: all of them, whoever was meant.
+  slurmNodes: () => [
+    slurmNode("g1"),
+    slurmNode("g2", { partition: "main", node_state: "down*", free_gpus: 0 }),
+    slurmNode("c1", { partition: "", gpu_type: null, total_gpus: 0, free_gpus: 0, memory_gb: null }),
+    slurmNode("other", { slurm_cluster_name: "elsewhere" }),
+  ],
+};
+
+Deno.test("gpus list --infra slurm shows clusters, and those that can't be asked", async () => {
+  const ran = await sky(["gpus", "list", "--infra", "slurm"], { answers: withSlurm });
+  const clusters = [
+    "Slurm GPUs",
+    "Slurm Cluster: hpc",
+    "GPU   REQUESTABLE_QTY_PER_NODE  UTILIZATION   ",
+    "H100  1, 2, 4, 8                5 of 16 free  ",
+    "Slurm Cluster: lab",
+    "Error: Could not query Slurm cluster 'lab': no route",
+  ];
+  assertEquals([ran.code, ran.text], [0, lines(...clusters)]);
+  assertEquals(keysOf(ran), ["slurmGpus"]);
+
+  const more = await sky(["gpus", "list", "--infra", "slurm/hpc", "-v"], { answers: withSlurm });
+  assertEquals(
+    more.text,
+    lines(
+      ...clusters,
+      "Slurm per-partition accelerator availability",
+      "CLUSTER  PARTITION  GPU   UTILIZATION   ",
+      "hpc      main       H100  5 of 16 free  ",
+      "hpc      short      H100  5 of 8 free   ",
+      "Slurm per-node GPU availability",
+      "CLUSTER  PARTITION   NODE  vCPU           Memory (GB)        GPU   GPU UTILIZATION  NODE STATUS  ",
+      "hpc      main,short  g1    90 of 96 free  900.5 of 960 free  H100  5 of 8 free      mix          ",
+      "hpc      main        g2    90 of 96 free  900.5 of 960 free  H100  0 of 8 free      down*        ",
+      "hpc      -           c1    90 of 96 free  -                  -     0 of 0 free      mix          ",
+    ),
+  );
+  assertEquals(inputOf(more, "slurmGpus")?.["slurm_cluster_name"], "hpc");
+
+  const one = await sky(["gpus", "list", "--infra", "slurm", "-v", "H100:8"], { answers: withSlurm });
+  assertStringIncludes(one.text, "GPU   QTY_FILTER  UTILIZATION");
+  assertEquals(keysOf(one), ["slurmGpus"]);
+});
+
+Deno.test("gpus list shows Slurm above what clouds sell, and says why there is none", async () => {
+  const sold = [["AWS", "g4dn.xlarge", "T4", 1, 4, 16, 16, 0.5, 0.1, "us-east-1"]];
+  const own = [["Slurm", null, "H100", 8, null, null, null, 0, null, "hpc"]];
+  const all = await sky(["gpus", "list"], {
+    answers: { ...withSlurm, listAccelerators: () => ({ T4: sold, H100: own }) },
+  });
+  assertStringIncludes(all.text, "no route\n\n\nCloud GPUs\nCOMMON_GPU  AVAILABLE_QUANTITIES  \nT4 ");
+  assertEquals(all.text.indexOf("Slurm GPUs"), 0);
+
+  const asked = async (words: string[], enabled: string[]) => {
+    const more = { ...withSlurm, enabledClouds: () => enabled };
+    return (await sky(["gpus", "list", "--infra", "slurm/none", ...words], { answers: more })).text;
+  };
+  assertEquals(await asked([], ["aws"]), "Slurm is not enabled. To fix, run: sky check slurm \n");
+  assertEquals(
+    await asked([], ["slurm/hpc"]),
+    "No GPUs found in any Slurm partition. To further debug, run: sky check slurm \n",
+  );
+  assertEquals(
+    await asked(["L4:2"], ["slurm/hpc"]),
+    "Resources 'L4' with requested quantity 2 not found in any Slurm partition. " +
+      "To show available accelerators on Slurm, run: sky gpus list --infra slurm \n",
+  );
 });

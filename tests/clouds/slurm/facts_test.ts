@@ -7,6 +7,7 @@ import {
   parsePartitions,
   parseSettings,
   parseSubmitted,
+  stateWord,
 } from "../../../clouds/slurm/facts.ts";
 
 // As Slurm 22.05.8 prints it.
@@ -48,6 +49,26 @@ Deno.test("parseNodes reads a node, and one that is drained with words that look
   assertEquals([second!.state, second!.flags, second!.cpus], ["IDLE", ["DRAIN"], 4]);
   const [third] = parseNodes(NODE.replace("State=MIXED", "State=DOWN*+DRAIN"));
   assertEquals([third!.state, third!.flags], ["DOWN", ["DRAIN", "NOT_RESPONDING"]]);
+});
+
+Deno.test("stateWord is sinfo's word", () => {
+  const word = (state: string) => stateWord(parseNodes(NODE.replace("State=MIXED", `State=${state}`))[0]!);
+  for (
+    const [state, said] of [
+      ["IDLE", "idle"],
+      ["MIXED", "mix"],
+      ["ALLOCATED", "alloc"],
+      ["IDLE+DRAIN", "drain"],
+      ["MIXED+DRAIN", "drng"],
+      ["IDLE+COMPLETING+DRAIN", "drng"],
+      ["IDLE+COMPLETING", "comp"],
+      ["IDLE+MAINTENANCE+RESERVED", "maint"],
+      ["IDLE+RESERVED", "resv"],
+      ["DOWN*+DRAIN", "down*"],
+      ["DOWN", "down"],
+      ["IDLE*", "idle*"],
+    ]
+  ) assertEquals([state, word(state!)], [state, said]);
 });
 
 Deno.test("parsePartitions reads limits and defaults", () => {

@@ -342,3 +342,32 @@ test("aliases of the user's ssh config and jump hosts lead there, and are the sa
     assertEquals(machines[0], machines[1]);
     assertStringIncludes(machines[2]!, "via");
   }));
+
+test("provision waits for the only host that goes away meanwhile, not for one that was away before", async () => {
+  await onStage({ count: 1 }, async ({ site, ctx, lines, spec }) => {
+    const [host] = site.hosts;
+    const wish = await spec("a");
+    const waits = () => lines.filter((line) => line.includes("Waiting for 'h1' to come back")).length;
+    await host!.stop();
+    const coming = ssh.provision(wish, ctx);
+    await until(() => waits() === 1, "it waits", 20_000);
+    await host!.restart();
+    const handle = await coming;
+    assertEquals(await states(handle, ctx), ["up"]);
+    await ssh.terminate(handle, ctx);
+    await host!.stop();
+    const leave = new AbortController();
+    const leaving = ssh.provision(wish, { ...ctx, signal: leave.signal });
+    leaving.catch(() => {});
+    await until(() => waits() === 2, "it waits again", 20_000);
+    const leftAt = performance.now();
+    leave.abort(new SkyError("request_cancelled", "gone"));
+    await assertRejects(() => leaving, SkyError, "gone");
+    assert(performance.now() - leftAt < 1000);
+    const error = await assertRejects(() => ssh.provision(wish, ctx), SkyError);
+    assertEquals([error.code, waits()], ["resources_unavailable", 2]);
+    await host!.restart();
+    await ssh.terminate(ssh.prepare(wish), ctx);
+    assertEquals(await claimsIn(ctx.folder), []);
+  });
+});
