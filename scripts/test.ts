@@ -34,6 +34,7 @@ async function runTests(paths: readonly string[], options: RunOptions): Promise<
   const program = Deno.execPath();
   const args = [
     "test",
+    "--lock=deno.lock",
     "-A",
     "--no-check",
     ...(options.parallel ? ["--parallel"] : []),
@@ -123,7 +124,7 @@ if (chosen.length > 0) {
   add(await runTests(["tests/e2e"], { parallel: true, env }));
   add(await runTests(["tests/chaos"], { parallel: false, env }));
   add(await runFleet(["tests/fleet"], env));
-  if (await isThere("tests/official")) add(await runTests(["tests/official"], { parallel: false, env }));
+  if (await isThere("tests/official")) add(await runTests(["tests/official"], { parallel: true, env }));
 }
 await write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 Deno.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

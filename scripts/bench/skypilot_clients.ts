@@ -1,8 +1,14 @@
 /** What a person waits for: the same command of both clients in turns, medians of whole processes. */
 import { join } from "@std/path";
-import { isFree, officialEnv } from "../../tests/support/official_server.ts";
-import { signal, until } from "../../tests/support/sky.ts";
-import { freshSky, interleaved, quantile, timeCommand } from "./measure.ts";
+import {
+  isFree,
+  officialEnv,
+  processesFrom,
+  QUEUE_PORT,
+  soleServer,
+} from "../../tests/support/official_server.ts";
+import { finish, isAlive, signal, until } from "../../tests/support/sky.ts";
+import { freshSky, interleaved, quantile, timeCommand, wall } from "./measure.ts";
 import type { Pair } from "./skypilot_rows.ts";
 import type { Sides } from "./skypilot_sides.ts";
 
@@ -31,6 +37,7 @@ export async function commandRows(sides: Sides, { rounds }: { rounds: number }):
 export async function firstCommandRows(bin: string, { rounds }: { rounds: number }): Promise<Pair[]> {
   const ours: number[] = [];
   const theirs: number[] = [];
+  using _alone = await soleServer(bin);
   for (let round = 0; round < rounds; round++) {
     await using sky = await freshSky();
     ours.push(await timeCommand(sky.program[0]!, ["status"], sky.env));
@@ -46,33 +53,34 @@ export async function firstCommandRows(bin: string, { rounds }: { rounds: number
 }
 
 async function theirFirst(bin: string): Promise<number> {
-  if (!isFree(DEFAULT_PORT)) {
-    throw new Error(
-      `Cannot measure the first command: port ${DEFAULT_PORT} belongs to a server that runs already`,
-    );
+  for (const port of [DEFAULT_PORT, QUEUE_PORT]) {
+    await until(() => isFree(port), {
+      what: `port ${port}, which SkyPilot's server must have, to be free: what listens there?`,
+    });
   }
   const home = await Deno.makeTempDir({ prefix: "official-first-" });
+  const args = ["status"];
   try {
-    return await timeCommand(join(bin, "sky"), ["status"], officialEnv(home, bin));
+    return await wall(async () => {
+      const child = new Deno.Command(join(bin, "sky"), {
+        args,
+        env: officialEnv(home, bin),
+        clearEnv: true,
+        cwd: home,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      // Its own limit for the start of its server is a minute.
+      const { code, stdout, stderr } = await finish(child, args, 180_000);
+      if (code !== 0) throw new Error(`Cannot measure SkyPilot's first command:\n${stdout}${stderr}`);
+    });
   } finally {
     await until(async () => {
-      const pids = await processesOf(home);
+      const pids = (await processesFrom(home)).filter(isAlive);
       for (const pid of pids) signal(pid, "SIGKILL");
       return pids.length === 0;
-    }, { what: "its processes to end" });
+    }, { what: "its processes to end", timeoutMs: 60_000 });
     await Deno.remove(home, { recursive: true });
   }
-}
-
-async function processesOf(home: string): Promise<number[]> {
-  const pids: number[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const environ = await Deno.readTextFile(`/proc/${name}/environ`).catch((error: unknown) => {
-      if (error instanceof Error) return ""; // gone, or somebody else's
-      throw error;
-    });
-    if (environ.split("\0").includes(`HOME=${home}`)) pids.push(Number(name));
-  }
-  return pids;
 }

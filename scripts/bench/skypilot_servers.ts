@@ -62,6 +62,11 @@ async function shortRequests(side: Side, count: number): Promise<number[]> {
   return latencies;
 }
 
+/** How long SkyPilot's server may take to start a request: each is a process that loads all of it. */
+const THEIR_START_MS = 180_000;
+/** Seconds without another start after which it starts no more. */
+const STILL_S = 15;
+
 /** Both servers with so many launches under way that wait. */
 async function holdAll(
   sides: Sides,
@@ -103,16 +108,20 @@ export async function inFlightRows(sides: Sides, { count }: { count: number }): 
     what: "our launches",
     timeoutMs: 60_000,
   });
+  await until(async () => await countRunning(sides.theirs.url, ids.theirs) > 0, {
+    what: "its launches",
+    timeoutMs: THEIR_START_MS,
+  });
   // It runs as many at once as it sees fit: what counts is what runs once nothing more starts.
   let running = 0;
-  for (let still = 0; still < 10 && running < count; still++) {
+  for (let still = 0; still < STILL_S && running < count; still++) {
     const now = await countRunning(sides.theirs.url, ids.theirs);
     if (now > running) still = 0;
     running = now;
     await delay(1_000);
   }
   const ours = (await treeMiB(sides.ours) - before.ours) / count;
-  const theirs = (await treeMiB(sides.theirs) - before.theirs) / Math.max(1, running);
+  const theirs = (await treeMiB(sides.theirs) - before.theirs) / running;
   return [
     {
       what: "memory of one long request in flight",
@@ -136,7 +145,7 @@ export async function followerRows(
   const id = await submit(sides.theirs.url, 0, `envs:\n  HOLD: ${file}\n  HOLD_TALK: '0.02'\n`);
   await until(async () => await countRunning(sides.theirs.url, [id]) === 1, {
     what: "its launch",
-    timeoutMs: 120_000,
+    timeoutMs: THEIR_START_MS,
   });
   const body = JSON.stringify({
     ...new OfficialClient("").envelope("bench"),
@@ -228,7 +237,7 @@ export async function crashRows(sides: Sides, { count }: { count: number }): Pro
   });
   await until(async () => await countRunning(sides.theirs.url, ids.theirs) > 0, {
     what: "its launches",
-    timeoutMs: 120_000,
+    timeoutMs: THEIR_START_MS,
   });
   await sides.sky.killServer();
   await sides.official.kill();

@@ -91,9 +91,9 @@ export async function createOfficialRecord(bin: string): Promise<Golden> {
   // The same everywhere: it is in the archives that the client uploads.
   const home = "/tmp/alice";
   await Deno.mkdir(home);
-  const work = join(home, "work");
+  const folder = join(home, "project");
   try {
-    await writeFiles(work, FILES);
+    await writeFiles(folder, FILES);
     const words = {
       [tap.url]: "<server>",
       [url]: "<server>",
@@ -108,7 +108,7 @@ export async function createOfficialRecord(bin: string): Promise<Golden> {
     for (const make of COMMANDS) {
       const command = make(last);
       const speak = async () => {
-        const ran = await run(command, { bin, env, cwd: work });
+        const ran = await run(command, { bin, env, cwd: folder });
         if (ran.stdout.includes("request: ")) last = ran.stdout;
         await Deno.stderr.write(
           new TextEncoder().encode(`${command.join(" ")}: ${ran.code} ${ran.stderr}\n`),

@@ -1,9 +1,10 @@
 /** Our client talks to SkyPilot's own server: the commands of issue 4 §2, then every row of the operations table. */
+import { join } from "@std/path";
 import type { OperationKey } from "../../api/operations.ts";
 import { routes } from "../../api/routes.ts";
 import { type Golden, Scrub, writeFiles } from "../../tests/support/golden.ts";
 import { MINIMAL } from "../../tests/support/minimal_input.ts";
-import { askEach, OUR_COMMANDS, OUR_FILES, WIRE_USER } from "../../tests/support/golden_ours.ts";
+import { askEach, OUR_COMMANDS, OUR_FILES, OUR_FOLDER, WIRE_USER } from "../../tests/support/golden_ours.ts";
 import { OFFICIAL_VERSION, OfficialServer } from "../../tests/support/official_server.ts";
 import { TestSky } from "../../tests/support/sky.ts";
 import { converse } from "./conversation.ts";
@@ -21,14 +22,15 @@ export async function createOurRecord(bin: string): Promise<Golden> {
     [bin.replace(/\/bin$/, "")]: "<venv>",
     [Deno.hostname()]: "<host>",
   };
-  await writeFiles(sky.work, OUR_FILES);
+  const cwd = join(sky.home, OUR_FOLDER);
+  await writeFiles(cwd, OUR_FILES);
   const scrub = new Scrub(words, { blobs: true });
   const conversations = [];
   let last = "";
   for (const make of OUR_COMMANDS) {
     const command = make(last);
     const speak = async () => {
-      const ran = await sky.run(command, { timeoutMs: 180_000 });
+      const ran = await sky.run(command, { cwd, timeoutMs: 180_000 });
       last = ran.stdout;
       return ran;
     };

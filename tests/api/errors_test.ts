@@ -79,7 +79,6 @@ Deno.test("encodeError sends CommandError with attributes and no args", () => {
     command: "",
     error_msg: "setup failed",
     detailed_reason: null,
-    failure: "failed with return code 7.",
   });
 });
 

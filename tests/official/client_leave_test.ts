@@ -78,6 +78,17 @@ for (const version of VERSIONS) {
         assertStringIncludes(followed.stdout + followed.stderr, "cancelled");
         assertEquals(got.code, 1);
         assertStringIncludes(got.stderr, "sky.exceptions.RequestCancelled");
+
+        // The same by a script.
+        const told = await sky.steps(new URL("cancel.py", import.meta.url), { env });
+        const value = (name: string) => told.get(name)?.value ?? told.get(name)?.message;
+        const launched = value("launch");
+        assertMatch(String(launched), /^[0-9a-f-]{36}$/);
+        assertEquals([value("state"), value("api_cancel")], ["RUNNING", [launched]]);
+        assertEquals([value("state when cancelled"), value("api_cancel again")], ["CANCELLED", []]);
+        for (const name of ["get", "stream_and_get"]) {
+          assertEquals(told.get(name)?.error, "sky.exceptions.RequestCancelled", name);
+        }
       });
     },
   });

@@ -28,10 +28,11 @@ class Told {
     return this.value(name) as Value[];
   }
 
-  raises(name: string, error: string, message: RegExp): void {
+  raises(name: string, error: string, message: RegExp): Step {
     const step = this.#take(name);
     assertEquals([name, step.error ?? step.value], [name, error], step.message);
     assertMatch(step.message ?? "", message, name);
+    return step;
   }
 
   /** Nothing was told that nobody asked for. */
@@ -129,6 +130,10 @@ for (const version of VERSIONS) {
       told.raises("mismatch", exceptions("ResourcesMismatchError"), /do not match the existing cluster/);
       told.raises("unavailable", exceptions("ResourcesUnavailableError"), /satisfying the request/);
       told.raises("bad name", exceptions("InvalidClusterNameError"), /"1st" is invalid/);
+      const failed = (step: string, message: RegExp) =>
+        told.raises(step, exceptions("CommandError"), message).returncode;
+      assertEquals(failed("failed sync", /Cannot mount at '\/dev\/null\/file'/), 1);
+      assertEquals(failed("failed clone", /Cannot clone workdir file:\/\/\/nowhere/), 128);
       told.raises("managed job", exceptions("NotSupportedError"), /'sky\.jobs\.launch' is not supported/);
       assertEquals(told.value("stop"), null);
       const [stopped] = told.list("status when stopped");

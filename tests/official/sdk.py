@@ -73,6 +73,13 @@ BIG = sky.Resources(accelerators='H100:8')
 step('mismatch', lambda: sky.get(sky.launch(task('x', BIG), cluster_name='one')))
 step('unavailable', lambda: sky.get(sky.launch(task('x', BIG), cluster_name='two')))
 step('bad name', lambda: sky.get(sky.launch(task('x'), cluster_name='1st')))
+# A file to a place where none can be: mkdir fails on the node.
+nowhere = task('x')
+nowhere.set_file_mounts({'/dev/null/file': __file__})
+step('failed sync', lambda: sky.get(sky.launch(nowhere, cluster_name='one')))
+# A workdir that git can't clone.
+nogit = task('x', workdir={'url': 'file:///nowhere.git'})
+step('failed clone', lambda: sky.get(sky.launch(nogit, cluster_name='one')))
 step('managed job', lambda: sky.get(sky.jobs.launch(task('x'), 'job')))
 step('stop', lambda: sky.get(sky.stop('one')))
 step('status when stopped', lambda: sky.get(sky.status(['one'])))

@@ -82,9 +82,9 @@ Deno.test({
 
     await t.step("a stream that is cut again and again is resumed without loss or repeat", async () => {
       const { id, file } = await held(2_000);
-      // each connection may carry a little more than the last one
-      const fate = (connection: number) => connection < 6 ? { down: 4_000 + connection * 17_077 } : null;
-      await using network = new BadNetwork(() => ({ port: server.port }), fate);
+      // After each cut a connection may carry a little more. Those of short questions end without a cut.
+      const fate = () => network.cuts < 6 ? { down: 4_000 + network.cuts * 17_077 } : null;
+      await using network: BadNetwork = new BadNetwork(() => ({ port: server.port }), fate);
       const env = { SKYPILOT_API_SERVER_ENDPOINT: network.url };
       const child = sky.spawn(["api", "logs", id], { env });
       await until(() => network.cuts >= 5, { what: "the connection to be cut", timeoutMs: SLOW });

@@ -32,12 +32,17 @@ def tell(name, **found):
     print('STEP ' + json.dumps({'name': name, **found}), flush=True)
 
 
+def tell_error(name, error):
+    more = {'returncode': error.returncode} if hasattr(error, 'returncode') else {}
+    tell(name, error=f'{type(error).__module__}.{type(error).__name__}', message=str(error), **more)
+
+
 def step(name, work):
     """Runs `work` and tells its value or its exception; returns the value."""
     try:
         value = work()
     except BaseException as error:  # also SystemExit: what people would have to catch
-        tell(name, error=f'{type(error).__module__}.{type(error).__name__}', message=str(error))
+        tell_error(name, error)
         return None
     tell(name, value=shown(value))
     return value
@@ -48,7 +53,7 @@ async def astep(name, work):
     try:
         value = await work
     except BaseException as error:
-        tell(name, error=f'{type(error).__module__}.{type(error).__name__}', message=str(error))
+        tell_error(name, error)
         return None
     tell(name, value=shown(value))
     return value

@@ -7,6 +7,9 @@ import { skyAt } from "./official_client.ts";
 /** Who asks, whatever the machine. */
 export const WIRE_USER = { SKYPILOT_USER_ID: "fcd1e5cf", SKYPILOT_USER: "alice" };
 
+/** Where it runs, below its home. */
+export const OUR_FOLDER = "project";
+
 export const OUR_FILES = {
   "task.yaml":
     "workdir: data\nfile_mounts:\n  /tmp/one.txt: data/one.txt\nresources:\n  cpus: 2\nrun: cat one.txt\n",

@@ -38,5 +38,7 @@ export const MINIMAL: { readonly [K in OperationKey]: Input<K> } = {
   poolsDown: {},
   gpuAvailability: {},
   nodeInfo: {},
+  slurmGpus: {},
+  slurmNodes: {},
   managedJobsList: {},
 };

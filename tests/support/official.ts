@@ -85,6 +85,8 @@ export interface Step {
   /** Module and class. */
   readonly error?: string;
   readonly message?: string;
+  /** Of a command that failed. */
+  readonly returncode?: number;
 }
 
 /** SkyPilot's client with a HOME of its own and, unless it is to find one itself, an endpoint. */
@@ -144,8 +146,8 @@ export class OfficialSky implements AsyncDisposable {
   }
 
   /** Run a script that prints its steps as lines of JSON (tests/official/steps.py). */
-  async steps(script: URL, args: readonly string[] = []): Promise<Map<string, Step>> {
-    const ran = await this.run([script.pathname, ...args], { program: "python", timeoutMs: 300_000 });
+  async steps(script: URL, options: RunOptions = {}): Promise<Map<string, Step>> {
+    const ran = await this.run([script.pathname], { ...options, program: "python" });
     if (ran.code !== 0) throw new Error(`${script.pathname}: exit ${ran.code}\n${ran.stdout}${ran.stderr}`);
     const lines = ran.stdout.split("\n").filter((line) => line.startsWith("STEP "));
     return new Map(lines.map((line) => {

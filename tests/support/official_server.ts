@@ -11,8 +11,8 @@ export { officialBin, officialEnv };
 /** The release that runs as server. */
 export const OFFICIAL_VERSION = NEWEST;
 
-/** Its request queue's. */
-const QUEUE_PORT = 50011;
+/** Its request queue's, which can't be chosen. */
+export const QUEUE_PORT = 50011;
 
 /**
  * `admin_policy` of the server: a launch whose task has HOLD in its environment prints HOLD_LINES numbered lines, waits
@@ -63,9 +63,7 @@ export class OfficialServer implements AsyncDisposable {
     await Deno.mkdir(join(home, ".sky"));
     await Deno.writeTextFile(join(home, "sky_hold.py"), POLICY);
     await Deno.writeTextFile(join(home, ".sky", "config.yaml"), "admin_policy: sky_hold.Hold\n");
-    // It has one port that can't be chosen: there can only be one on a machine.
-    const lock = await Deno.open(join(bin, "..", "server.lock"), { create: true, write: true });
-    await lock.lock(true);
+    const lock = await soleServer(bin);
     const server = new OfficialServer(home, freePort(), { bin, lock });
     try {
       await server.run();
@@ -83,7 +81,8 @@ export class OfficialServer implements AsyncDisposable {
 
   /** Start (again) and wait until it answers. */
   async run(): Promise<void> {
-    await until(() => isFree(QUEUE_PORT), { what: `port ${QUEUE_PORT} to be free`, timeoutMs: 120_000 });
+    // Another one may be somebody else's, and as slow.
+    await until(() => isFree(QUEUE_PORT), { what: `port ${QUEUE_PORT} to be free`, timeoutMs: 300_000 });
     const python = join(this.bin, "python");
     const child = new Deno.Command("setsid", {
       args: [
@@ -122,21 +121,9 @@ export class OfficialServer implements AsyncDisposable {
     return await Deno.makeTempFile({ dir: this.home, prefix: "hold-" });
   }
 
-  /** Pids of everything that was started with this HOME. */
+  /** Pids of everything that was started from this HOME. */
   async processes(): Promise<number[]> {
-    const pids: number[] = [];
-    for await (const entry of Deno.readDir("/proc")) {
-      if (!/^\d+$/.test(entry.name) || Number(entry.name) === Deno.pid) continue;
-      try {
-        const environ = await Deno.readTextFile(`/proc/${entry.name}/environ`);
-        if (environ.split("\0").includes(`HOME=${this.home}`)) pids.push(Number(entry.name));
-      } catch (error) {
-        // It ended meanwhile, or belongs to another user: not ours.
-        const gone = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied;
-        if (!gone && !String(error).includes("os error 3")) throw error;
-      }
-    }
-    return pids;
+    return await processesFrom(this.home);
   }
 
   /** kill -9 of all of it. */
@@ -156,6 +143,34 @@ export class OfficialServer implements AsyncDisposable {
     this.#lock.close();
     await Deno.remove(this.home, { recursive: true });
   }
+}
+
+/** There can only be one on a machine (QUEUE_PORT): waits for one's turn, which ends when this is closed. */
+export async function soleServer(bin: string): Promise<Deno.FsFile> {
+  const lock = await Deno.open(join(bin, "..", "server.lock"), { create: true, write: true });
+  await lock.lock(true);
+  return lock;
+}
+
+/**
+ * Pids of what was started with this HOME and in this folder. Its executors write their names over their environment:
+ * those are known by the folder alone.
+ */
+export async function processesFrom(home: string): Promise<number[]> {
+  const pids: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === Deno.pid) continue;
+    try {
+      const folder = await Deno.readLink(`/proc/${name}/cwd`);
+      const environ = await Deno.readTextFile(`/proc/${name}/environ`);
+      if (folder.startsWith(home) || environ.split("\0").includes(`HOME=${home}`)) pids.push(Number(name));
+    } catch (error) {
+      // It ended meanwhile, or belongs to another user: not ours.
+      const gone = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied;
+      if (!gone && !String(error).includes("os error 3")) throw error;
+    }
+  }
+  return pids;
 }
 
 /** Whether nobody listens on this port of loopback. */

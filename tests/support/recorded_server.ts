@@ -58,6 +58,11 @@ export class RecordedServer implements AsyncDisposable {
       this.strange.push(`${request.method} ${path} ${JSON.stringify(body)}`);
       return new Response("never asked", { status: 418 });
     }
+    if (exchange.status === 0) {
+      // The client did not wait for the answer.
+      await new Promise((left) => request.signal.addEventListener("abort", left, { once: true }));
+      return new Response(null, { status: 502 });
+    }
     const headers = new Headers(
       Object.entries(exchange.answerHeaders).map(([name, value]) => [name, this.#live(value)]),
     );

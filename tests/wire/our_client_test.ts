@@ -1,8 +1,9 @@
 /** Our client, played what SkyPilot's own server once answered: it must ask the same and make the same of it. */
 import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
 import type { OperationKey } from "../../api/operations.ts";
 import { readGolden, Scrub, withoutColour, writeFiles } from "../support/golden.ts";
-import { askEach, OUR_COMMANDS, OUR_FILES, WIRE_USER } from "../support/golden_ours.ts";
+import { askEach, OUR_COMMANDS, OUR_FILES, OUR_FOLDER, WIRE_USER } from "../support/golden_ours.ts";
 import { RecordedServer, replayId } from "../support/recorded_server.ts";
 import { TestSky } from "../support/sky.ts";
 
@@ -14,7 +15,8 @@ Deno.test("our client asks and shows what it did with the official server", asyn
   assertEquals(golden.files, OUR_FILES);
   await using server = new RecordedServer();
   await using sky = await TestSky.make({ ...WIRE_USER, SKYPILOT_API_SERVER_ENDPOINT: server.url });
-  await writeFiles(sky.work, golden.files);
+  const cwd = join(sky.home, OUR_FOLDER);
+  await writeFiles(cwd, golden.files);
   const scrub = new Scrub({ [server.url]: "<server>", [sky.home]: "<home>" }, { blobs: true });
   for (let number = 1; number < 2_000; number++) scrub.know(replayId(number), number);
   let last = "";
@@ -27,7 +29,7 @@ Deno.test("our client asks and shows what it did with the official server", asyn
       else {
         const command = OUR_COMMANDS[index]!(last);
         assertEquals(command.map((word) => scrub.text(word)), conversation.command);
-        ran = await sky.run(command);
+        ran = await sky.run(command, { cwd });
       }
       last = ran.stdout;
       assertEquals([...server.strange], []);
