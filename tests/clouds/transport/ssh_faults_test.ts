@@ -190,8 +190,16 @@ Deno.test("startJob over a line that is cut at any moment starts once, whole", a
         await node.shell.exec("true", { signal });
         const script = `echo run >>count; : ${"x".repeat(100_000)}; exit 4`;
         const start = { logDir: "1-t", phase: "run", output: "tasks/run.log", env: {}, script } as const;
-        setTimeout(() => wire!.cut(), delay);
-        await node.runner.startJob(start, { signal }).catch((error) => assertEquals(error.code, "network"));
+        const { promise: isCut, resolve } = Promise.withResolvers<void>();
+        setTimeout(() => {
+          wire!.cut();
+          resolve();
+        }, delay);
+        const isNetwork = (error: SkyError) => assertEquals(error.code, "network");
+        await node.runner.startJob(start, { signal }).catch(isNetwork);
+        await isCut;
+        // The first to come after a cut may be the one to notice it.
+        await node.shell.exec("true", { signal }).catch(isNetwork);
         const { state } = await node.job(script);
         assertEquals(state.exitCode, 4);
         assertEquals(await node.file("sky_workdir/count"), "run\n");
