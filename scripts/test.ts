@@ -24,14 +24,6 @@ interface Counts {
   skipped: number;
 }
 
-interface Report extends Counts {
-  /** Files with a test that failed. */
-  readonly failing: readonly string[];
-}
-
-/** More than that is no matter of a loaded moment. */
-const MOST_AGAIN = 3;
-
 interface RunOptions {
   readonly parallel: boolean;
   readonly env?: Record<string, string>;
@@ -40,21 +32,7 @@ interface RunOptions {
   readonly ignore?: readonly string[];
 }
 
-/**
- * Run them. Real daemons and clocks on a machine that all tests share: a file in which something failed runs once
- * more, alone, which then counts. Both runs are shown, and the closing line says in how many tests they differ.
- */
 async function runTests(paths: readonly string[], options: RunOptions): Promise<Counts> {
-  const first = await runOnce(paths, options);
-  const { failing } = first;
-  if (first.failed === 0 || failing.length === 0 || failing.length > MOST_AGAIN) return first;
-  await write(`\nagain, alone: ${failing.join(", ")}\n`);
-  const again = await runOnce(failing, { ...options, parallel: false });
-  unsteady += Math.max(0, first.failed - again.failed);
-  return { ...first, passed: first.passed + first.failed - again.failed, failed: again.failed };
-}
-
-async function runOnce(paths: readonly string[], options: RunOptions): Promise<Report> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   const program = Deno.execPath();
   const args = [
@@ -115,18 +93,16 @@ async function isThere(folder: string): Promise<boolean> {
 }
 
 /** Counts of a JUnit report: its root element's attributes. */
-function readReport(xml: string): Report {
+function readReport(xml: string): Counts {
   const number = (name: string, text: string) =>
     Number(new RegExp(`\\b${name}="(\\d+)"`).exec(text)?.[1] ?? 0);
-  const total = { passed: 0, failed: 0, skipped: 0, failing: [] as string[] };
+  const total = { passed: 0, failed: 0, skipped: 0 };
   for (const [suite] of xml.matchAll(/<testsuite [^>]*>/g)) {
     const failed = number("failures", suite) + number("errors", suite);
     const skipped = number("disabled", suite);
     total.failed += failed;
     total.skipped += skipped;
     total.passed += number("tests", suite) - failed - skipped;
-    const name = /\bname="([^"]+)"/.exec(suite)?.[1];
-    if (failed > 0 && name !== undefined) total.failing.push(name);
   }
   return total;
 }
@@ -142,7 +118,6 @@ async function binary(): Promise<string> {
   }
 }
 
-let unsteady = 0;
 const chosen = Deno.args.filter((arg) => !arg.startsWith("-"));
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 const add = (counts: Counts) => {
@@ -171,6 +146,5 @@ if (chosen.length > 0) {
   add(await runFleet(["tests/fleet"], env));
   if (await isThere("tests/official")) add(await runTests(["tests/official"], { parallel: true, env }));
 }
-if (unsteady > 0) await write(`\n${unsteady} tests failed beside others and passed when run again, alone\n`);
 await write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 Deno.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -34,6 +34,8 @@ import { REFUSALS } from "./refusals.ts";
 export interface Subject {
   /** Begins the tests' names. */
   readonly name: string;
+  /** What this machine lacks for it, in words: then its tests count as skipped. */
+  readonly lacks?: string;
   /** False: it has nothing to give, ever. */
   readonly gives: boolean;
   /** Whether something can come between us and its nodes. */
@@ -92,7 +94,9 @@ export function testConformance(subject: Subject, cloud: Cloud): void {
   const cases: readonly Case[] = subject.gives ? CASES : REFUSALS;
   for (const { name, where, run } of cases) {
     if (where !== undefined && !where(subject, cloud)) continue;
-    Deno.test(`${subject.name}: ${name}`, async () => {
+    const { lacks } = subject;
+    const title = `${subject.name}: ${name}${lacks === undefined ? "" : ` (${lacks})`}`;
+    Deno.test({ name: title, ignore: lacks !== undefined }, async () => {
       const folder = await Deno.makeTempDir({ prefix: "sky-conformance-" });
       try {
         await using site = await subject.open(folder);
